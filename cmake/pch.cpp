@@ -1,0 +1,1 @@
+// The one translation unit behind the compiler's precompiled header (cmake/pch.h).
