@@ -1,12 +1,15 @@
 # Finds MLIR, LLVM and lld 22 and offers caa_compiler_library(NAME sources...).
 # LLVM and MLIR are shared libraries, so linking is quick; lld exists only as static archives.
 list(APPEND CMAKE_PREFIX_PATH /usr/lib/llvm-22)
-find_package(MLIR 22 REQUIRED CONFIG)
-find_package(LLD 22 REQUIRED CONFIG)
+find_package(MLIR 22.1 REQUIRED CONFIG)
+find_package(LLD REQUIRED CONFIG)
 list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
 include(TableGen)
 include(AddLLVM)
 include(AddMLIR)
+# mlir_tablegen searches the folders that the directory includes.
+include_directories(${CMAKE_SOURCE_DIR})
+include_directories(SYSTEM ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
 
 # One static library of the compiler: MLIR's headers as system headers, one precompiled header for all of them.
 function(caa_compiler_library name)
