@@ -32,6 +32,12 @@ LogicalResult AccumulateOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return verifyParameterUse(*this, getParameterAttr(), getValue().getType(), symbols);
 }
 
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!symbols.lookupNearestSymbolFrom<func::FuncOp>(*this, getKernelAttr()))
+    return emitOpError("names no kernel: ") << getKernelAttr();
+  return success();
+}
+
 LogicalResult LossOp::verify() {
   if (shapeOf(getValue()).width != 1)
     return emitOpError("takes one number per token and head");
