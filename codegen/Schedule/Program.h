@@ -1,0 +1,135 @@
+// A compiled program as plain data: the tables of runtime/abi/caa_abi.h with strings and vectors in place of offsets.
+// The scheduler fills it, the image builder lays it out, `print` shows it for tests and people.
+//
+// Indices: an operand names a buffer of its own entry, counted from the entry's first; a loop's body, values, parameters,
+// kernels, losses and constants are numbered as in the image.
+#pragma once
+
+#include "runtime/abi/caa_abi.h"
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llvm {
+class raw_ostream;
+}
+
+namespace caa::schedule {
+
+/// coefficient * ceil(B^batch * ceil(T / lengthDivisor)^length * R^rows / divisor), as caa_term.
+struct Term {
+  int64_t coefficient = 0;
+  uint8_t batch = 0, length = 0, rows = 0;
+  int64_t lengthDivisor = 1, divisor = 1;
+  auto operator<=>(const Term &) const = default;
+};
+
+/// A sum of terms; no term is zero.
+struct Size {
+  std::vector<Term> terms;
+  Size() = default;
+  /// A number that is known now.
+  Size(int64_t constant);
+  /// `perRow` for each of the B T rows of tokens.
+  static Size tokens(int64_t perRow);
+  /// `perRow` for each row that a command sees: of the present chunk in a loop, else B T.
+  static Size rows(int64_t perRow);
+  /// The sum of terms, zero ones left out.
+  static Size sum(std::vector<Term> terms);
+  Size times(int64_t factor) const;
+  bool operator==(const Size &) const = default;
+};
+
+struct Parameter {
+  std::string name, group;
+  std::vector<int64_t> shape;
+  caa_init init = CAA_INIT_ZEROS;
+  double a = 0, b = 0;
+  double low, high; // -inf and inf for none
+  bool decay = false;
+  uint64_t offset = 0; // set by layOutParameters
+  uint64_t elements() const;
+};
+
+struct Buffer {
+  std::string name;
+  caa_buffer_kind kind = CAA_BUFFER_ARENA;
+  caa_dtype dtype = CAA_F32;
+  uint64_t index = 0;
+  Size bytes;
+  uint32_t first = 0, last = 0; // arena: commands of the entry, counted from its first
+};
+
+struct Operand {
+  uint32_t buffer = 0;
+  int64_t offset = 0, rowBytes = 0;
+};
+
+struct Kernel {
+  std::string name, location;
+  Size grid = 1, scratch;
+  std::string avx2, avx512; // symbols of the code, "" for none
+  double flopsPerItem = 0;
+  uint32_t tileQueries = 0, tileKeys = 0;
+};
+
+struct Command {
+  caa_command_kind kind = CAA_COMMAND_KERNEL;
+  uint32_t index = 0; // kernel, or the number of commands in a loop's body
+  std::vector<Operand> operands;
+  Size m, n, k;
+  int64_t lda = 0, ldb = 0, ldc = 0;
+  float alpha = 1, beta = 0;
+  bool transposeA = false, transposeB = false;
+  int64_t chunk = 0;
+  std::string location;
+};
+
+struct Value {
+  std::string name;
+  caa_direction direction = CAA_INPUT;
+  caa_dtype dtype = CAA_F32;
+  int64_t heads = 1, width = 1;
+  bool perToken = true;
+};
+
+struct Entry {
+  std::string name;
+  std::vector<Buffer> buffers;
+  std::vector<Command> commands;
+  std::vector<Value> values; // inputs, then outputs
+};
+
+struct Loss {
+  std::string name;
+  int64_t heads = 1;
+};
+
+struct Report {
+  std::string name, path;
+};
+
+struct Program {
+  std::vector<Parameter> parameters;
+  std::vector<Kernel> kernels;
+  std::vector<Entry> entries;
+  std::vector<Loss> losses;
+  std::vector<Report> reports;
+  std::vector<std::string> constants; // bytes, for buffers of kind CAA_BUFFER_CONSTANT
+};
+
+/// What goes with a program into its image but is not executed.
+struct Texts {
+  std::string compiler, modelName, source, settings, plainForm, finalIr, analysis;
+};
+
+/// Gives every parameter its place in the parameter arena: in order, each at a multiple of 16 elements.
+void layOutParameters(Program &program);
+
+void print(llvm::raw_ostream &os, const Size &size);
+/// The tables as text, one line per record.
+void print(llvm::raw_ostream &os, const Program &program);
+
+} // namespace caa::schedule

@@ -1,0 +1,20 @@
+// A small hand-made program with kernels written in LLVM IR: it tests the image and the linker without the rest of the
+// compiler, and the runtime's loader without any model.
+//
+// Over tokens (ids below 16) with width 8: x = table[tokens], y = x W^T, and in chunks of 64 rows z = y U^T (width 24)
+// with loss "loss" = mean of sum z^2 over all tokens. Entries: micro_step, eval_step, logits (z), loss_counts, and the export
+// "add": out = a + b of 2 heads of width 4, with gradients d_a = d_b = d_out.
+#pragma once
+
+#include "codegen/Image/Image.h"
+
+namespace caa::test {
+
+inline constexpr int64_t sampleVocab = 16, sampleWidth = 8, sampleOut = 24, sampleChunk = 64;
+
+schedule::Program sampleProgram();
+schedule::Texts sampleTexts();
+/// The kernels' code, the same for both instruction sets.
+llvm::Expected<ObjectBytes> sampleKernels();
+
+} // namespace caa::test
