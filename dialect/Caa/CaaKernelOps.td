@@ -39,12 +39,6 @@ def Caa_AccumulateReportOp : Caa_Sink<"accumulate_report",
     "Combines a tensor<1x5xf64> (count, sum, sum of squares, least, most) with a report's",
     (ins StrAttr:$name, StrAttr:$path)>;
 
-def Caa_LossCountOp : Caa_Op<"loss_count"> {
-  let summary = "Adds the number of (token, head) pairs of the loss numbered `index`: tokens where `mask` holds times `heads`";
-  let arguments = (ins Caa_Token:$like, Optional<Caa_Token>:$mask, I64Attr:$heads, I64Attr:$index);
-  let assemblyFormat = "`like` $like `:` type($like) (`over` $mask^ `:` type($mask))? attr-dict";
-}
-
 def Caa_ChunkedHeadLossOp : Caa_Op<"chunked_head_loss", [AttrSizedOperandSegments]> {
   let summary = "head_loss with its kernels: the loss of each token and, with `scale`, the gradients";
   let description = [{
