@@ -1,0 +1,102 @@
+// Sharing a product out, and the call into oneDNN.
+#include "runtime/engine/products.h"
+
+#include <algorithm>
+#include <chrono>
+#include <dnnl.h>
+#include <limits>
+#include <omp.h>
+#include <vector>
+
+namespace caa {
+namespace {
+
+void scale(const Product &p) {
+  for (int64_t row = 0; row < p.m; ++row)
+    for (int64_t column = 0; column < p.n; ++column) {
+      float &c = p.c[row * p.ldc + column];
+      c = p.beta == 0 ? 0 : p.beta * c;
+    }
+}
+
+void productByOneDnn(const Product &p) {
+  if (p.m == 0 || p.n == 0)
+    return;
+  if (p.k == 0)
+    return scale(p);
+  omp_set_num_threads(1); // this thread's own setting
+  dnnl_sgemm(p.transposeA ? 'T' : 'N', p.transposeB ? 'T' : 'N', p.m, p.n, p.k, p.alpha, p.a, p.lda, p.b, p.ldb, p.beta,
+             p.c, p.ldc);
+}
+
+/// Block [rows, columns) of C as a product of its own.
+Product blockOf(const Product &p, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+  Product block = p;
+  block.m = rows;
+  block.n = columns;
+  block.a += p.transposeA ? row : row * p.lda;
+  block.b += p.transposeB ? column * p.ldb : column;
+  block.c += row * p.ldc + column;
+  return block;
+}
+
+/// How many parts of C's rows and columns: the grid of `count` blocks with the least operand traffic.
+std::pair<int64_t, int64_t> gridOf(int64_t m, int64_t n, int64_t count) {
+  std::pair<int64_t, int64_t> best{count, 1};
+  double least = std::numeric_limits<double>::max();
+  for (int64_t rows = count; rows >= 1; --rows) {
+    if (count % rows != 0)
+      continue;
+    int64_t columns = count / rows;
+    double traffic = double(m) / double(rows) + double(n) / double(columns);
+    if (traffic < least) {
+      least = traffic;
+      best = {rows, columns};
+    }
+  }
+  return best;
+}
+
+/// Part `index` of `parts` of an axis, in whole multiples of `unit`.
+std::pair<int64_t, int64_t> partOf(int64_t size, int64_t parts, int64_t index, int64_t unit) {
+  int64_t units = (size + unit - 1) / unit;
+  int64_t begin = std::min(size, units * index / parts * unit), end = std::min(size, units * (index + 1) / parts * unit);
+  return {begin, end - begin};
+}
+
+} // namespace
+
+const ProductLibrary &productLibrary() {
+  static const ProductLibrary library{"oneDNN", productByOneDnn};
+  return library;
+}
+
+void runProduct(Threads &threads, const Product &product) {
+  const auto call = productLibrary().product;
+  constexpr double tooSmallToShare = 1 << 16; // multiplications
+  if (threads.count() == 1 || double(product.m) * double(product.n) * double(product.k) < tooSmallToShare)
+    return call(product);
+  auto [rowParts, columnParts] = gridOf(product.m, product.n, threads.count());
+  threads.everywhere([&, rowParts = rowParts, columnParts = columnParts](unsigned thread) {
+    auto [row, rows] = partOf(product.m, rowParts, thread / columnParts, 16);
+    auto [column, columns] = partOf(product.n, columnParts, thread % columnParts, 48);
+    call(blockOf(product, row, rows, column, columns));
+  });
+}
+
+double measureProductPeak(Threads &threads) {
+  const int64_t m = 1024 * int64_t(threads.count()), n = 1024, k = 512;
+  std::vector<float> a(m * k, 1.0f), b(n * k, 1.0f), c(m * n);
+  Product product{.m = m, .n = n, .k = k, .a = a.data(), .lda = k, .b = b.data(), .ldb = n, .c = c.data(), .ldc = n};
+  double best = std::numeric_limits<double>::max(), total = 0;
+  for (int run = 0; run < 20 && (run < 3 || total < 0.1); ++run) {
+    auto start = std::chrono::steady_clock::now();
+    runProduct(threads, product);
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::min(best, seconds);
+    total += seconds;
+  }
+  return 2.0 * double(m) * double(n) * double(k) / best;
+}
+
+} // namespace caa
