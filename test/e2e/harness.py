@@ -1,0 +1,124 @@
+"""Runs caac and caa-run for the end-to-end tests, and compares tensors.
+
+Tests get the folder of the binaries in CAA_BIN and the repository in CAA_SOURCE.
+"""
+import os
+import subprocess
+import tempfile
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+BIN = os.environ.get("CAA_BIN", os.path.join(os.path.dirname(__file__), "../../build/bin"))
+SOURCE = os.environ.get("CAA_SOURCE", os.path.join(os.path.dirname(__file__), "../.."))
+MODELS = os.path.join(SOURCE, "models")
+
+
+def run(tool, *arguments, status=0, **options):
+    """Runs a tool, checks its exit status, returns (stdout, stderr)."""
+    command = [os.path.join(BIN, tool), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode != status:
+        raise AssertionError(f"{' '.join(command)}\nexit {done.returncode}, not {status}\n{done.stdout}\n{done.stderr}")
+    return done.stdout, done.stderr
+
+
+class Workspace:
+    """A temporary folder with the files of one test."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="caa-test-")
+        self.count = 0
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def fresh(self, suffix):
+        self.count += 1
+        return self.path(f"{self.count}{suffix}")
+
+    def compile(self, model, sets=(), exports=(), **options):
+        """Compiles a model file (a name in models/, or the text of one) and returns the .so's path."""
+        if "\n" in model:
+            source = self.fresh(".mdl")
+            with open(source, "w") as file:
+                file.write(model.replace('use "', f'use "{MODELS}/'))
+        else:
+            source = os.path.join(MODELS, model + ".mdl")
+        library = self.fresh(".so")
+        flags = [flag for item in sets for flag in ("--set", item)]
+        for name, vectors in exports:
+            flags += ["--export", name]
+            for vector, shape in vectors.items():
+                flags += ["--arg", f"{vector}={shape}"]
+        run("caac", source, "-o", library, "--target", "cpu", *flags, **options)
+        return library
+
+    def tokens(self, tokens):
+        """Writes token rows as a token file."""
+        flat = np.asarray(tokens).reshape(-1)
+        header = np.zeros(256, np.int32)
+        wide = flat.max(initial=0) >= 65536
+        header[:3] = [20240801, 7, flat.size] if wide else [20240520, 1, flat.size]
+        path = self.fresh(".bin")
+        with open(path, "wb") as file:
+            file.write(header.tobytes() + flat.astype(np.uint32 if wide else np.uint16).tobytes())
+        return path
+
+    def save(self, tensors):
+        path = self.fresh(".safetensors")
+        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
+        return path
+
+    def call(self, library, name, inputs, gradients=None, oracle=False):
+        """caa-run call: every tensor of the answer by name."""
+        out = self.fresh(".safetensors")
+        flags = ["--oracle"] if oracle else []
+        if gradients is not None:
+            flags += ["--grad-outputs", self.save(f32(gradients))]
+        run("caa-run", "call", library, name, "--inputs", self.save(f32(inputs)), "--outputs", out, *flags)
+        return load_file(out)
+
+    def evaluate(self, library, weights, tokens):
+        """caa-run eval on rows of tokens: loss, logits and d_<parameter>."""
+        out = self.fresh(".safetensors")
+        run("caa-run", "eval", library, "--weights", self.save(f32(weights)), "--tokens", self.tokens(tokens), "--dump", out)
+        return load_file(out)
+
+    def parameters(self, library):
+        """Names and shapes of the model's parameters, as `inspect --json` tells them."""
+        import json
+        return {p["name"]: tuple(p["shape"]) for p in json.loads(run("caa-run", "inspect", library, "--json")[0])["parameters"]}
+
+
+def f32(tensors):
+    """Everything in the files is float32, but for int32 tokens, positions and documents."""
+    integers = ("tokens", "doc", "position")
+    return {name: np.asarray(value).astype(np.int32 if name in integers else np.float32) for name, value in tensors.items()}
+
+
+def error(actual, expected, natural=0.0):
+    """Norm-wise relative error; `natural` is the size that a value has before it cancels."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    assert actual.shape == expected.shape, (actual.shape, expected.shape)
+    assert np.all(np.isfinite(actual)), "not finite"
+    size = max(np.linalg.norm(expected), natural)
+    return np.linalg.norm(actual - expected) / size if size > 0 else np.linalg.norm(actual)
+
+
+def check(actual, expected, limit, what, natural=0.0):
+    """Asserts that the norm-wise relative error is at most `limit`."""
+    found = error(actual, expected, natural)
+    assert found <= limit, f"{what}: relative error {found:.3g}, more than {limit:.3g}"
+    return found
+
+
+def random_parameters(shapes, generator, scale=0.2):
+    """Random values for every parameter: norms near 1, everything else normal; float32 values, so that all sides read the same."""
+    values = {}
+    for name, shape in shapes.items():
+        value = generator.normal(size=shape) * scale
+        if "norm" in name and name.endswith("weight") or name.split(".")[-2].startswith("ln_") and name.endswith("weight"):
+            value += 1
+        values[name] = value.astype(np.float32)
+    return values

@@ -1,0 +1,152 @@
+"""Every attention of models/, written again from its paper in JAX: one function each, dense masks, no cleverness.
+
+Arguments: p (the layer's parameters by their short names), q, k, v after norm and rotation and plain_q, plain_k before it
+([T, heads, width]), x ([T, dim]), cfg (the model's constants), layer. Result: [T, heads, width].
+"""
+import jax
+import jax.numpy as jnp
+
+
+def rope(x, theta, positions=None):
+    """Half-split rotation of [T, heads, width]."""
+    width = x.shape[-1]
+    positions = jnp.arange(x.shape[0]) if positions is None else positions
+    angle = positions[:, None] * theta ** (-2.0 * jnp.arange(width // 2) / width)
+    cos, sin = jnp.cos(angle)[:, None], jnp.sin(angle)[:, None]
+    a, b = x[..., : width // 2], x[..., width // 2 :]
+    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+def rms_norm(x, weight, eps=1e-6):
+    return x / jnp.sqrt(jnp.mean(x * x, -1, keepdims=True) + eps) * weight
+
+
+def repeat_heads(x, heads):
+    return jnp.repeat(x, heads // x.shape[1], axis=1)
+
+
+def scores(q, k):
+    """<q_i, k_j> per head: [heads, T, T]."""
+    return jnp.einsum("ihd,jhd->hij", q, repeat_heads(k, q.shape[1]))
+
+
+def delta(length):
+    """i - j."""
+    return jnp.arange(length)[:, None] - jnp.arange(length)[None, :]
+
+
+def causal(length):
+    return delta(length) >= 0
+
+
+def weights(s, member, sink=None):
+    """softmax of s where member (truth values or weights in [0, 1]); all 0 over an empty set."""
+    member = jnp.broadcast_to(member, s.shape).astype(s.dtype)
+    most = jnp.max(jnp.where(member > 0, s, -jnp.inf), -1, keepdims=True)
+    most = jax.lax.stop_gradient(jnp.where(jnp.isfinite(most), most, 0.0))
+    if sink is not None:
+        most = jnp.maximum(most, jax.lax.stop_gradient(sink))
+    e = member * jnp.exp(jnp.where(member > 0, s - most, 0.0))
+    total = jnp.sum(e, -1, keepdims=True) + (0 if sink is None else jnp.exp(sink - most))
+    return e / jnp.where(total > 0, total, 1.0)
+
+
+def mixed(p, v, heads):
+    return jnp.einsum("hij,jhd->ihd", p, repeat_heads(v, heads))
+
+
+def soft_window(w, ramp, length):
+    """clip((w_i - (i - j)) / ramp, 0, 1) for j <= i, with slope 0 at both kinks. w: [T, heads]."""
+    t = (w.T[:, :, None] - delta(length)[None]) / ramp
+    inside = (t > 0) & (t < 1)
+    return jnp.where(causal(length)[None], jnp.where(inside, t, jax.lax.stop_gradient(jnp.clip(t, 0, 1))), 0.0)
+
+
+def top(s, member, k):
+    """{j : s_ij >= the k_i-th largest member}, ties kept. k: [T] or [T, heads]."""
+    member = jnp.broadcast_to(member, s.shape)
+    k = jnp.broadcast_to(jnp.asarray(k).T, s.shape[:2]) if jnp.ndim(k) == 2 else jnp.broadcast_to(jnp.asarray(k), s.shape[:2])
+    ranked = -jnp.sort(-jnp.where(member, s, -jnp.inf), -1)
+    place = jnp.clip(k.astype(int) - 1, 0, s.shape[-1] - 1)
+    tau = jnp.take_along_axis(ranked, place[..., None], -1)
+    tau = jnp.where((k < 1)[..., None], jnp.inf, tau)
+    return jax.lax.stop_gradient((s >= tau) & member)
+
+
+def dense(p, q, k, v, **_):
+    s = scores(q, k) / jnp.sqrt(q.shape[-1])
+    return mixed(weights(s, causal(len(q))), v, q.shape[1])
+
+
+def local(p, q, k, v, cfg, **_):
+    s = scores(q, k) / jnp.sqrt(q.shape[-1])
+    near = causal(len(q)) & (delta(len(q)) < cfg.get("local.w", 512))
+    return mixed(weights(s, near), v, q.shape[1])
+
+
+def caa(p, q, k, v, x, cfg, **_):
+    length, heads, width = q.shape
+    least, most = cfg.get("caa.least", 256), cfg.get("caa.most", 512)
+    ramp, c = cfg.get("caa.ramp", 32), cfg.get("caa.c", 1)
+    s = scores(q, k) / jnp.sqrt(width)
+    hidden = jax.nn.silu(x @ p["gate_in.weight"].T)
+    z = (hidden @ p["gate_out.weight"].T + p["gate_out.bias"]).reshape(length, heads, 2)
+    g = jax.nn.sigmoid(8 * jnp.tanh(z[..., 0] / 8))
+    w = least + (most - least) * jax.nn.sigmoid(z[..., 1])
+    near = mixed(weights(s, soft_window(w, ramp, length)), v, heads)
+    kept = jnp.ceil(c * jnp.sqrt(jnp.arange(1, length + 1)))
+    far = mixed(weights(s, top(s, causal(length), kept)), v, heads)
+    return g[..., None] * near + (1 - g[..., None]) * far
+
+
+def gated(p, q, k, v, x, **_):
+    gate = jax.nn.sigmoid(x @ p["g_proj.weight"].T).reshape(len(q), q.shape[1], v.shape[2])
+    return gate * dense(p, q, k, v)
+
+
+def streaming(p, q, k, v, cfg, **_):
+    s = scores(q, k) / jnp.sqrt(q.shape[-1])
+    length = len(q)
+    kept = (delta(length) < cfg.get("streaming.w", 512)) | (jnp.arange(length) < cfg.get("streaming.kept", 4))[None]
+    return mixed(weights(s, causal(length) & kept), v, q.shape[1])
+
+
+def sink(p, q, k, v, cfg, **_):
+    s = scores(q, k) / jnp.sqrt(q.shape[-1])
+    near = causal(len(q)) & (delta(len(q)) < cfg.get("sink.w", 128))
+    return mixed(weights(s, near, sink=p["z"][:, :, None]), v, q.shape[1])
+
+
+def capped(p, plain_q, plain_k, v, layer, cfg, **_):
+    full = layer % cfg.get("capped.every", 6) == cfg.get("capped.every", 6) - 1
+    base = 1e6 if full else 1e4
+    q, k = rope(plain_q, base), rope(plain_k, base)
+    cap = cfg.get("capped.cap", 50)
+    s = cap * jnp.tanh(scores(q, k) / jnp.sqrt(q.shape[-1]) / cap)
+    reach = cfg["context"] if full else cfg.get("capped.local", 512)
+    return mixed(weights(s, causal(len(q)) & (delta(len(q)) < reach)), v, q.shape[1])
+
+
+def alibi(p, q, k, v, **_):
+    slope = 2.0 ** (-8.0 * (jnp.arange(q.shape[1]) + 1) / q.shape[1])
+    s = scores(q, k) / jnp.sqrt(q.shape[-1]) - slope[:, None, None] * delta(len(q))[None]
+    return mixed(weights(s, causal(len(q))), v, q.shape[1])
+
+
+def prefix_lm(p, q, k, v, cfg, **_):
+    s = scores(q, k) / jnp.sqrt(q.shape[-1])
+    seen = causal(len(q)) | (jnp.arange(len(q)) < cfg["prefix"])[None]
+    return mixed(weights(s, seen), v, q.shape[1])
+
+
+def differential(p, plain_q, plain_k, v, layer, cfg, **_):
+    d = plain_q.shape[-1] // 2
+    theta = cfg.get("theta", 1e6)
+    parts = [rope(part, theta) for part in (plain_q[..., :d], plain_q[..., d:], plain_k[..., :d], plain_k[..., d:])]
+    q1, q2, k1, k2 = parts
+    start = 0.8 - 0.6 * jnp.exp(-0.3 * layer)
+    lam = (jnp.exp(jnp.sum(p["lambda_q1"] * p["lambda_k1"])) - jnp.exp(jnp.sum(p["lambda_q2"] * p["lambda_k2"])) + start)
+    seen = causal(len(v))
+    a = weights(scores(q1, k1) / jnp.sqrt(d), seen)
+    b = weights(scores(q2, k2) / jnp.sqrt(d), seen)
+    return (1 - start) * rms_norm(mixed(a - lam * b, v, plain_q.shape[1]), p["subln.weight"])
