@@ -1,50 +1,29 @@
-"""Runs caac and caa-run for the end-to-end tests, and compares tensors.
-
-Tests get the folder of the binaries in CAA_BIN and the repository in CAA_SOURCE.
-"""
-import os
-import subprocess
-import tempfile
+"""Compiling, calling and evaluating models in the end-to-end tests, and comparing tensors."""
+import json
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-BIN = os.environ.get("CAA_BIN", os.path.join(os.path.dirname(__file__), "../../build/bin"))
-SOURCE = os.environ.get("CAA_SOURCE", os.path.join(os.path.dirname(__file__), "../.."))
-MODELS = os.path.join(SOURCE, "models")
+from programs import SOURCE, FolderTest, run
+
+MODELS = SOURCE / "models"
 
 
-def run(tool, *arguments, status=0, **options):
-    """Runs a tool, checks its exit status, returns (stdout, stderr)."""
-    command = [os.path.join(BIN, tool), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, **options)
-    if done.returncode != status:
-        raise AssertionError(f"{' '.join(command)}\nexit {done.returncode}, not {status}\n{done.stdout}\n{done.stderr}")
-    return done.stdout, done.stderr
-
-
-class Workspace:
-    """A temporary folder with the files of one test."""
-
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="caa-test-")
-        self.count = 0
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
+class ModelTest(FolderTest):
+    """A test that compiles models and runs them."""
 
     def fresh(self, suffix):
-        self.count += 1
-        return self.path(f"{self.count}{suffix}")
+        """A path in the test's folder that nothing has yet."""
+        self.count = getattr(self, "count", 0) + 1
+        return self.folder / f"{self.count}{suffix}"
 
     def compile(self, model, sets=(), exports=(), **options):
         """Compiles a model file (a name in models/, or the text of one) and returns the .so's path."""
         if "\n" in model:
             source = self.fresh(".mdl")
-            with open(source, "w") as file:
-                file.write(model.replace('use "', f'use "{MODELS}/'))
+            source.write_text(model.replace('use "', f'use "{MODELS}/'))
         else:
-            source = os.path.join(MODELS, model + ".mdl")
+            source = MODELS / (model + ".mdl")
         library = self.fresh(".so")
         flags = [flag for item in sets for flag in ("--set", item)]
         for name, vectors in exports:
@@ -61,8 +40,7 @@ class Workspace:
         wide = flat.max(initial=0) >= 65536
         header[:3] = [20240801, 7, flat.size] if wide else [20240520, 1, flat.size]
         path = self.fresh(".bin")
-        with open(path, "wb") as file:
-            file.write(header.tobytes() + flat.astype(np.uint32 if wide else np.uint16).tobytes())
+        path.write_bytes(header.tobytes() + flat.astype(np.uint32 if wide else np.uint16).tobytes())
         return path
 
     def save(self, tensors):
@@ -87,8 +65,8 @@ class Workspace:
 
     def parameters(self, library):
         """Names and shapes of the model's parameters, as `inspect --json` tells them."""
-        import json
-        return {p["name"]: tuple(p["shape"]) for p in json.loads(run("caa-run", "inspect", library, "--json")[0])["parameters"]}
+        listing = json.loads(run("caa-run", "inspect", library, "--json").stdout)
+        return {p["name"]: tuple(p["shape"]) for p in listing["parameters"]}
 
 
 def f32(tensors):

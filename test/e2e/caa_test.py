@@ -1,0 +1,178 @@
+"""Context-Adaptive Attention alone, through `caa-run call`, against its definition in float64.
+
+Queries and keys come from a grid on which every score is exact in any order of summation, so that both sides select the
+same keys; rows whose threshold has a near neighbour that is no tie are drawn again, and widths stay clear of integers.
+"""
+import unittest
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+jax.config.update("jax_enable_x64", True)
+
+from harness import MODELS, ModelTest, check  # noqa: E402
+from reference import attentions  # noqa: E402
+
+HEADS, KV_HEADS, WIDTH, DIM = 4, 2, 16, 64
+LENGTHS = (1, 2, 17, 255, 256, 257, 511, 513, 1000, 1024, 2048)
+EXPORT = [("caa", {"q": f"{HEADS}x{WIDTH}", "k": f"{KV_HEADS}x{WIDTH}", "v": f"{KV_HEADS}x{WIDTH}", "x": f"1x{DIM}"})]
+PARAMETERS = {"gate_in.weight": (DIM // 8, DIM), "gate_out.weight": (2 * HEADS, DIM // 8), "gate_out.bias": (2 * HEADS,)}
+
+
+def grid(generator, shape):
+    """Multiples of 1/32 of norm at most 1."""
+    x = np.round(generator.normal(size=shape) * 8) / 32
+    norm = np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.where(norm > 1, np.trunc(x / norm * 31) / 32, x)
+
+
+def thresholds_are_clear(q, k, rows):
+    """Which rows' thresholds have no neighbour nearer than 1e-4 that is not a tie."""
+    clear = np.ones(len(q), bool)
+    kv = np.repeat(k, HEADS // KV_HEADS, axis=1)
+    for h in range(HEADS):
+        s = q[:, h] @ kv[:, h].T / np.sqrt(WIDTH)
+        for i in rows:
+            row = np.sort(s[i, : i + 1])[::-1]
+            kept = int(np.ceil(np.sqrt(i + 1)))
+            apart = np.abs(row - row[min(kept, len(row)) - 1])
+            clear[i] &= not np.any((apart > 0) & (apart < 1e-4))
+    return clear
+
+
+def draw(generator, length, rows=2):
+    """Random inputs and parameters as caa.md's section on comparing asks for."""
+    q, k = grid(generator, (length, HEADS, WIDTH)), grid(generator, (length, KV_HEADS, WIDTH))
+    unclear = range(length)
+    for _ in range(20):
+        clear = thresholds_are_clear(q, k, unclear)
+        unclear = [i for i in unclear if not clear[i]]
+        if not unclear:
+            break
+        q[unclear] = grid(generator, (len(unclear), HEADS, WIDTH))
+    inputs = {"q": q, "k": k, "v": generator.normal(size=(length, KV_HEADS, WIDTH)), "x": generator.normal(size=(length, DIM))}
+    weights = {name: generator.normal(size=shape) * 0.3 for name, shape in PARAMETERS.items()}
+    return ({n: v.astype(np.float32)[None] for n, v in inputs.items()}, {n: w.astype(np.float32) for n, w in weights.items()})
+
+
+def reference(inputs, parameters, cfg, d_out, attention=attentions.caa):
+    """Output and gradients of every input and parameter in float64."""
+    inputs = {n: jnp.asarray(v[0], jnp.float64) for n, v in inputs.items()}
+    parameters = {n: jnp.asarray(w, jnp.float64) for n, w in parameters.items()}
+
+    def run(inputs, parameters):
+        return attention(parameters, cfg=cfg, **inputs)
+
+    out, pull = jax.vjp(run, inputs, parameters)
+    d_inputs, d_parameters = pull(jnp.asarray(d_out, jnp.float64))
+    return np.asarray(out), {**d_inputs, **d_parameters}
+
+
+class ContextAdaptiveAttention(ModelTest):
+    def compare(self, library, inputs, parameters, cfg, what, limit=1e-5, attention=attentions.caa, name="caa"):
+        generator = np.random.default_rng()
+        length = inputs["q"].shape[1]
+        d_out = generator.normal(size=(length, HEADS, WIDTH)).astype(np.float32)
+        found = self.call(library, name, inputs | parameters, {"out": d_out[None]})
+        out, gradients = reference(inputs, parameters, cfg, d_out, attention)
+        check(found["out"][0], out, limit, f"{what}: out")
+        scale = np.linalg.norm(d_out) * np.linalg.norm(out)
+        for tensor, gradient in gradients.items():
+            value = inputs.get(tensor, parameters.get(tensor))
+            actual = found["d_" + tensor]
+            actual = actual[0] if tensor in inputs else actual
+            # A gradient that cancels exactly is compared with its natural size.
+            check(actual, gradient, limit, f"{what}: gradient of {tensor}", natural=scale / max(np.linalg.norm(value), 1e-9) * 1e-3)
+
+    def test_forward_and_all_gradients_at_every_length(self):
+        library = self.compile("qwen_caa", exports=EXPORT)
+        generator = np.random.default_rng()
+        for length in LENGTHS:
+            inputs, parameters = draw(generator, length)
+            self.compare(library, inputs, parameters, {}, f"length {length}")
+
+    def test_at_the_start_of_training_every_row_sits_on_the_kinks(self):
+        library = self.compile("qwen_caa", exports=EXPORT)
+        inputs, parameters = draw(np.random.default_rng(), 600)
+        parameters["gate_out.weight"] *= 0
+        parameters["gate_out.bias"] *= 0
+        self.compare(library, inputs, parameters, {}, "w = 384")
+
+    def test_ties_sorted_scores_a_huge_score_and_negative_zero(self):
+        library = self.compile("qwen_caa", exports=EXPORT)
+        generator = np.random.default_rng()
+        length = 300
+        for kind in ("ties", "rising", "falling", "huge", "zeros"):
+            inputs, parameters = draw(generator, length)
+            q, k = inputs["q"], inputs["k"]
+            if kind == "ties":
+                k[:] = k[:, :1]
+            elif kind in ("rising", "falling"):
+                q[:] = 0
+                q[..., 0] = 1
+                k[:] = 0
+                steps = np.arange(length) / 1024
+                k[..., 0] = (steps if kind == "rising" else steps[::-1])[None, :, None]
+            elif kind == "huge":
+                k[:, 7] *= 1024
+            else:
+                q[..., 0] = -0.0
+                q[..., 1:] = 0
+                k[:, ::2] *= -1
+            self.compare(library, inputs, parameters, {}, kind)
+
+    def test_gate_one_is_the_window_gate_zero_is_top_k_large_c_is_dense(self):
+        source = (MODELS / "qwen_caa.mdl").read_text()
+        inputs, parameters = draw(np.random.default_rng(), 700)
+        zero, one = source.replace("g = sigmoid(softcap(zg, 8))", "g = 0 * zg"), source.replace("g = sigmoid(softcap(zg, 8))", "g = 0 * zg + 1")
+        self.assertNotEqual(source, zero)
+
+        def window(p, q, k, v, x, cfg):
+            z = (jax.nn.silu(x @ p["gate_in.weight"].T) @ p["gate_out.weight"].T + p["gate_out.bias"]).reshape(len(x), HEADS, 2)
+            member = attentions.soft_window(256 + 256 * jax.nn.sigmoid(z[..., 1]), 32, len(x))
+            return attentions.mixed(attentions.weights(attentions.scores(q, k) / np.sqrt(WIDTH), member), v, HEADS)
+
+        def selected(p, q, k, v, x, cfg):
+            s = attentions.scores(q, k) / np.sqrt(WIDTH)
+            kept = jnp.ceil(jnp.sqrt(jnp.arange(1, len(x) + 1)))
+            return attentions.mixed(attentions.weights(s, attentions.top(s, attentions.causal(len(x)), kept)), v, HEADS)
+
+        def plain(p, q, k, v, x, cfg):
+            return attentions.dense(p, q, k, v)
+
+        self.compare(self.compile(one, exports=EXPORT), inputs, parameters, {}, "g = 1", attention=window)
+        self.compare(self.compile(zero, exports=EXPORT), inputs, parameters, {}, "g = 0", attention=selected)
+        self.compare(self.compile(zero, ["caa.c=1000"], exports=EXPORT), inputs, parameters, {}, "c large", attention=plain)
+
+    def test_a_prefix_sees_no_later_token(self):
+        library = self.compile("qwen_caa", exports=EXPORT)
+        inputs, parameters = draw(np.random.default_rng(), 700)
+        whole = self.call(library, "caa", inputs | parameters)["out"]
+        for length in (1, 63, 64, 65, 300, 699):
+            part = self.call(library, "caa", {n: v[:, :length] for n, v in inputs.items()} | parameters)["out"]
+            np.testing.assert_array_equal(part, whole[:, :length])
+
+    def test_forward_and_backward_select_the_same_keys_on_ordinary_inputs(self):
+        """With v the identity, out is the matrix of probabilities and d_v its transpose as the backward computes it."""
+        length = 256
+        library = self.compile("""use "qwen3.mdl"
+attention chosen(q, k, v) {
+  n = count(visible)
+  score s = dot(q[i], k[j]) / sqrt(q.width)
+  return softmax(s over top(ceil(sqrt(n[i])), by = s)) @ v
+}
+model with_chosen = qwen3(mix = chosen)
+""", ["vocab=64", "dim=64", "layers=1"], [("chosen", {"q": f"1x{WIDTH}", "k": f"1x{WIDTH}", "v": f"1x{length}"})])
+        generator = np.random.default_rng()
+        identity = np.eye(length, dtype=np.float32)[None]
+        for _ in range(5):
+            q, k = (generator.normal(size=(1, length, WIDTH)).astype(np.float32) for _ in "qk")
+            found = self.call(library, "chosen", {"q": q, "k": k, "v": identity}, {"out": identity})
+            forward, backward = found["out"][0] > 0, found["d_v"][0].T > 0
+            self.assertGreater(forward.sum(), length)
+            np.testing.assert_array_equal(forward, backward)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,98 @@
+"""Every model of models/ against its independent JAX definition: loss, logits and every gradient, at small sizes.
+
+The limit is the larger of 1e-5 and four times the error that JAX itself makes in float32.
+"""
+import unittest
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+jax.config.update("jax_enable_x64", True)
+
+from harness import ModelTest, check, error, random_parameters  # noqa: E402
+from reference import decoders  # noqa: E402
+
+SMALL = {"vocab": 97, "dim": 32, "layers": 2, "heads": 4, "kv_heads": 2, "head_dim": 8, "ffn": 48, "context": 64}
+
+
+def settings(cfg, names):
+    return [f"{name}={cfg[name]}" for name in names]
+
+
+class Models(ModelTest):
+    def compare(self, model, cfg, mix, names=tuple(SMALL), lengths=(33,), logits_of=decoders.qwen_logits, sets=()):
+        generator = np.random.default_rng()
+        library = self.compile(model, [*settings(cfg, names), *sets])
+        weights = random_parameters(self.parameters(library), generator)
+        for length in lengths:
+            tokens = generator.integers(0, cfg["vocab"], (2, cfg["context"] if length is None else length))
+            found = self.evaluate(library, weights, tokens if length is None else tokens[:1])
+            self.compare_one(f"{model} at length {length}", found, weights, jnp.asarray(tokens if length is None else tokens[:1]),
+                             cfg, mix, logits_of)
+
+    def compare_one(self, what, found, weights, tokens, cfg, mix, logits_of):
+        exact = decoders.loss_logits_and_gradients(
+            {n: jnp.asarray(w, jnp.float64) for n, w in weights.items()}, tokens, cfg, mix, logits_of)
+        with jax.enable_x64(False):
+            plain = decoders.loss_logits_and_gradients(
+                {n: jnp.asarray(w, jnp.float32) for n, w in weights.items()}, jnp.asarray(np.asarray(tokens)), cfg, mix, logits_of)
+        check(found["loss"].reshape(()), exact[0], max(1e-5, 4 * error(plain[0], exact[0])), f"{what}: loss")
+        check(found["logits"], exact[1], max(1e-5, 4 * error(plain[1], exact[1])), f"{what}: logits")
+        self.assertEqual({n for n in found if n.startswith("d_")}, {"d_" + n for n in weights}, what)
+        for name in weights:
+            limit = max(1e-5, 4 * error(plain[2][name], exact[2][name]))
+            check(found["d_" + name], exact[2][name], limit, f"{what}: gradient of {name}")
+
+    def test_qwen_dense_with_grouped_queries(self):
+        self.compare("qwen_dense", SMALL, "dense", lengths=(1 + 1, 3, 33, None))
+
+    def test_qwen_dense_untied_with_its_own_head_dim(self):
+        self.compare("qwen_dense", SMALL | {"head_dim": 12, "kv_heads": 4}, "dense", sets=["tied=false"])
+
+    def test_qwen_local_inside_and_beyond_its_window(self):
+        self.compare("qwen_local", SMALL | {"context": 200, "local.w": 50}, "local", lengths=(150,), sets=["local.w=50"])
+
+    def test_qwen_caa(self):
+        cfg = SMALL | {"caa.least": 12, "caa.most": 24, "caa.ramp": 4}
+        self.compare("qwen_caa", cfg, "caa", lengths=(7, 61), sets=["caa.least=12", "caa.most=24", "caa.ramp=4"])
+
+    def test_gpt2(self):
+        cfg = {"vocab": 97, "dim": 32, "layers": 2, "heads": 4, "context": 64}
+        self.compare("gpt2", cfg, None, tuple(cfg), (33,), decoders.gpt2_logits)
+
+    def test_qwen2_dense(self):
+        cfg = {n: v for n, v in SMALL.items() if n != "head_dim"}
+        self.compare("qwen2_dense", SMALL, "dense", tuple(cfg))
+
+    def test_gated(self):
+        self.compare("gated", SMALL, "gated")
+
+    def test_mla(self):
+        names = ("vocab", "dim", "layers", "heads", "ffn", "context")
+        self.compare("mla", SMALL, "mla", names)
+
+    def test_streaming(self):
+        self.compare("streaming", SMALL | {"streaming.w": 9, "streaming.kept": 3}, "streaming",
+                     sets=["streaming.w=9", "streaming.kept=3"])
+
+    def test_sink_logit(self):
+        self.compare("sink_logit", SMALL | {"sink.w": 11}, "sink", sets=["sink.w=11"])
+
+    def test_gemma(self):
+        self.compare("gemma", SMALL | {"capped.local": 7, "capped.every": 2}, "capped", sets=["capped.local=7", "capped.every=2"])
+
+    def test_alibi(self):
+        self.compare("alibi", SMALL | {"theta": 0}, "alibi")
+
+    def test_prefix_lm(self):
+        cfg = {n: v for n, v in SMALL.items() if n != "head_dim"}
+        self.compare("prefix_lm", SMALL | {"prefix": 9}, "prefix_lm", tuple(cfg), sets=["prefix=9"])
+
+    def test_differential(self):
+        names = ("vocab", "dim", "layers", "ffn", "context", "heads", "kv_heads", "head_dim")
+        self.compare("differential", SMALL | {"kv_heads": 4}, "differential", names)
+
+
+if __name__ == "__main__":
+    unittest.main()
