@@ -37,6 +37,7 @@ void installSignalHandlers() {
   ::sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
+  ::sigaction(SIGXFSZ, &action, nullptr);
 }
 
 bool stopRequested() { return stop.load(std::memory_order_relaxed); }

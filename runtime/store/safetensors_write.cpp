@@ -96,9 +96,9 @@ Result<std::vector<int32_t>> toInt32(const TensorView &tensor) {
 
 Status writeSafetensors(const Path &path, std::span<const TensorView> tensors,
                         const std::map<std::string, std::string> &metadata) {
-  Json header = Json::object();
+  OrderedJson header = OrderedJson::object();
   if (!metadata.empty()) {
-    Json &entry = header["__metadata__"] = Json::object();
+    OrderedJson &entry = header["__metadata__"] = OrderedJson::object();
     for (const auto &[key, value] : metadata)
       entry[key] = value;
   }
@@ -110,13 +110,13 @@ Status writeSafetensors(const Path &path, std::span<const TensorView> tensors,
       return internalError(fmt::format("tensor `{}` {} of {} bytes cannot be written", tensor.name,
                                        toString(tensor.shape), tensor.bytes.size()));
     // An object keeps its keys in a list, so a plain append stays linear for thousands of tensors.
-    header.get_ref<Json::object_t &>().emplace_back(
-        tensor.name, Json{{"dtype", nameOf(tensor.dtype)},
+    header.get_ref<OrderedJson::object_t &>().emplace_back(
+        tensor.name, OrderedJson{{"dtype", nameOf(tensor.dtype)},
                           {"shape", tensor.shape},
                           {"data_offsets", {offset, offset + tensor.bytes.size()}}});
     offset += tensor.bytes.size();
   }
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = header.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
   text.resize((text.size() + 7) / 8 * 8, ' '); // the data starts at a multiple of 8
   uint64_t headerSize = text.size();
 
