@@ -12,9 +12,7 @@ namespace {
 std::atomic<bool> stop{false};
 std::atomic<int> interrupts{0};
 
-void say(std::string_view text) {
-  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-}
+void say(std::string_view text) { [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size()); }
 
 void onSignal(int signal) {
   stop = true;

@@ -1,5 +1,6 @@
-// How caa-run's commands hang together: every cli_*.cpp adds subcommands to the parser; the one that the user chose leaves
-// its work in `Action`, which main runs once the whole line is parsed. So a wrong line is refused before anything happens.
+// How caa-run's commands hang together: every cli_*.cpp adds subcommands to the parser; the one that the user chose
+// leaves its work in `Action`, which main runs once the whole line is parsed. So a wrong line is refused before
+// anything happens.
 #pragma once
 
 #include "runtime/base/result.h"

@@ -9,9 +9,8 @@ void AddedTokens::add(Token token) {
   auto &list = byFirst_[static_cast<uint8_t>(token.content[0])];
   list.push_back(uint32_t(tokens_.size()));
   tokens_.push_back(std::move(token));
-  std::stable_sort(list.begin(), list.end(), [&](uint32_t a, uint32_t b) {
-    return tokens_[a].content.size() > tokens_[b].content.size();
-  });
+  std::stable_sort(list.begin(), list.end(),
+                   [&](uint32_t a, uint32_t b) { return tokens_[a].content.size() > tokens_[b].content.size(); });
 }
 
 const AddedTokens::Token *AddedTokens::find(std::string_view text, size_t from, bool withSpecial,

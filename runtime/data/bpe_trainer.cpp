@@ -1,5 +1,5 @@
-// Counting pieces in parallel, then merging over the distinct pieces: every pair knows its count and the pieces it may be
-// in, so a merge touches only those (Sennrich et al. 2016, appendix; the heap is cleaned lazily).
+// Counting pieces in parallel, then merging over the distinct pieces: every pair knows its count and the pieces it may
+// be in, so a merge touches only those (Sennrich et al. 2016, appendix; the heap is cleaned lazily).
 #include "runtime/data/bpe_trainer.h"
 
 #include "runtime/base/json.h"
@@ -200,7 +200,8 @@ private:
 };
 
 std::string writeJson(const Trainer &trainer) {
-  OrderedJson byteLevel{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  OrderedJson byteLevel{
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
   // The vocabulary is written by hand: an ordered object looks through all its keys at each insertion.
   std::string vocab, merges;
   auto quote = [](std::string_view text) { return OrderedJson(text).dump(); };
@@ -245,16 +246,19 @@ std::string writeJson(const Trainer &trainer) {
 
 Result<std::string> trainTokenizer(const TokenizerTraining &training) {
   if (training.vocabSize < 257)
-    return usageError(fmt::format("error: --vocab {}: a byte-level vocabulary has at least 257 entries (256 bytes and {})",
-                                  training.vocabSize, endOfText));
+    return usageError(
+        fmt::format("error: --vocab {}: a byte-level vocabulary has at least 257 entries (256 bytes and {})",
+                    training.vocabSize, endOfText));
   if (training.vocabSize > 1 << 24)
-    return usageError(fmt::format("error: --vocab {}: more than 16,777,216 entries are not supported", training.vocabSize));
+    return usageError(
+        fmt::format("error: --vocab {}: more than 16,777,216 entries are not supported", training.vocabSize));
   CAA_TRY(auto counts, countPieces(training));
   Trainer trainer(counts);
   if (!trainer.grow(size_t(training.vocabSize) - 1))
-    return inputError(fmt::format("{}: error: the text is too small for a vocabulary of {} entries: it allows {} at most; "
-                                  "give more text or a smaller --vocab",
-                                  training.files.front().string(), training.vocabSize, trainer.size() + 1));
+    return inputError(
+        fmt::format("{}: error: the text is too small for a vocabulary of {} entries: it allows {} at most; "
+                    "give more text or a smaller --vocab",
+                    training.files.front().string(), training.vocabSize, trainer.size() + 1));
   return writeJson(trainer);
 }
 

@@ -1,5 +1,5 @@
-// The three sources of byte_source.h. Compressed files may hold several members or frames, one after the other; one that
-// ends in the middle is an error, never a shorter text.
+// The three sources of byte_source.h. Compressed files may hold several members or frames, one after the other; one
+// that ends in the middle is an error, never a shorter text.
 #include "runtime/data/byte_source.h"
 
 #include <cerrno>
@@ -37,7 +37,8 @@ private:
 /// What both decompressors share: a plain source and its last bytes.
 class CompressedSource : public ByteSource {
 public:
-  CompressedSource(Path path, std::unique_ptr<ByteSource> source) : path_(std::move(path)), source_(std::move(source)) {}
+  CompressedSource(Path path, std::unique_ptr<ByteSource> source)
+      : path_(std::move(path)), source_(std::move(source)) {}
 
 protected:
   Error damaged(std::string_view why) const {

@@ -70,8 +70,8 @@ Status DocumentReader::openNext() {
   const Path &path = files_[nextFile_++];
   std::string kind = kindOf(path);
   if (kind == ".parquet")
-    return inputError(fmt::format("{}: error: this caa-run was built without Parquet support; give text or .jsonl files",
-                                  path.string()));
+    return inputError(fmt::format(
+        "{}: error: this caa-run was built without Parquet support; give text or .jsonl files", path.string()));
   CAA_TRY(source_, openSource(path));
   current_ = {};
   current_.file = path;

@@ -21,7 +21,7 @@ namespace caa {
 struct DocumentBatch {
   Path file;
   bool jsonLines = false;
-  std::string bytes, separator; // no separator: all bytes are one document
+  std::string bytes, separator;              // no separator: all bytes are one document
   uint64_t offset = 0, line = 1, column = 1; // where `bytes` starts in the (decompressed) file
 
   /// The documents, checked. JSON strings are unescaped, so the texts own their bytes.
@@ -37,7 +37,8 @@ private:
 class DocumentReader {
 public:
   /// An empty `splitOn` takes a text file as one document.
-  DocumentReader(std::vector<Path> files, std::string splitOn) : files_(std::move(files)), splitOn_(std::move(splitOn)) {}
+  DocumentReader(std::vector<Path> files, std::string splitOn)
+      : files_(std::move(files)), splitOn_(std::move(splitOn)) {}
 
   /// The next batch, about a megabyte or one document; nothing after the last.
   Result<std::optional<DocumentBatch>> next();

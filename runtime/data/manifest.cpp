@@ -51,8 +51,8 @@ Status Manifest::write(const Path &folder) const {
     for (const Shard &shard : from.shards)
       shards.push_back(OrderedJson{
           {"file", shard.file}, {"tokens", shard.tokens}, {"sha256", shard.sha256}, {"xxh64", shard.xxh64}});
-    json["splits"][std::string(nameOf(split))] = OrderedJson{
-        {"documents", from.documents}, {"tokens", from.tokens}, {"bytes", from.bytes}, {"shards", shards}};
+    json["splits"][std::string(nameOf(split))] =
+        OrderedJson{{"documents", from.documents}, {"tokens", from.tokens}, {"bytes", from.bytes}, {"shards", shards}};
   }
   std::string body = json.dump();
   json[std::string(checksumKey)] = checksumOf(Json::parse(body));

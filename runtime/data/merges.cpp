@@ -83,9 +83,7 @@ void Merges::encodeLong(std::string_view piece, std::vector<int32_t> &out) const
   };
   struct Candidate {
     uint32_t rank, left, leftId, rightId, joined;
-    bool operator>(const Candidate &other) const {
-      return rank != other.rank ? rank > other.rank : left > other.left;
-    }
+    bool operator>(const Candidate &other) const { return rank != other.rank ? rank > other.rank : left > other.left; }
   };
   auto count = uint32_t(piece.size());
   std::vector<Node> nodes(count);

@@ -1,7 +1,7 @@
 // The merge rules of byte-pair encoding, and applying them to one piece of text.
 //
-// Rules are tried by rank: at each moment the pair of neighbours with the lowest rank is joined (the leftmost of equals),
-// until no neighbours have a rule. (Sennrich et al. 2016, section 3.2.)
+// Rules are tried by rank: at each moment the pair of neighbours with the lowest rank is joined (the leftmost of
+// equals), until no neighbours have a rule. (Sennrich et al. 2016, section 3.2.)
 #pragma once
 
 #include <array>

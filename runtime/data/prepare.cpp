@@ -126,8 +126,8 @@ Status checkOutput(const Path &output) {
   if (!std::filesystem::is_directory(output, code))
     return inputError(fmt::format("{}: error: it is a file; -o names a folder", output.string()));
   if (!std::filesystem::is_empty(output, code) && !std::filesystem::exists(output / Manifest::fileName, code))
-    return inputError(fmt::format("{}: error: the folder holds other files and no prepared data: it will not be replaced",
-                                  output.string()));
+    return inputError(fmt::format(
+        "{}: error: the folder holds other files and no prepared data: it will not be replaced", output.string()));
   return {};
 }
 
@@ -138,10 +138,10 @@ Status checkSplits(const Preparation &preparation, const Manifest &manifest) {
     uint64_t documents = 0;
     for (Split each : allSplits)
       documents += manifest.part(each).documents;
-    return inputError(fmt::format(
-        "{}: error: the {} split would be empty: the text is only {} document{}; cut it into more with "
-        "`--split-on STRING` (for example --split-on '\\n\\n'), or give more files",
-        preparation.files.front().string(), nameOf(split), documents, documents == 1 ? "" : "s"));
+    return inputError(
+        fmt::format("{}: error: the {} split would be empty: the text is only {} document{}; cut it into more with "
+                    "`--split-on STRING` (for example --split-on '\\n\\n'), or give more files",
+                    preparation.files.front().string(), nameOf(split), documents, documents == 1 ? "" : "s"));
   }
   return {};
 }
@@ -196,8 +196,8 @@ Result<Manifest> prepareData(const Preparation &preparation) {
     }
     for (int32_t token : batch.parts[size_t(Split::Train)].tokens)
       ++counts[size_t(token)];
-    progress.update(std::min(bytesDone, total), fmt::format("{}B  {} tokens", formatCount(double(bytesDone)),
-                                                            formatCount(double(tokensDone))));
+    progress.update(std::min(bytesDone, total),
+                    fmt::format("{}B  {} tokens", formatCount(double(bytesDone)), formatCount(double(tokensDone))));
     return {};
   };
   CAA_CHECK((orderedParallel<DocumentBatch, EncodedBatch>(threadCount(preparation.threads), next, work, consume)));

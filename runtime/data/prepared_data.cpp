@@ -55,18 +55,20 @@ void TokenStream::read(uint64_t begin, std::span<int32_t> out) const {
 Result<PreparedData> PreparedData::open(const Path &folder) {
   std::error_code code;
   if (!std::filesystem::exists(folder / Manifest::fileName, code))
-    return inputError(fmt::format("{}: error: there is no prepared data; make it with `caa-run data prepare FILES... -o {} "
-                                  "--tokenizer TOKENIZER`",
-                                  folder.string(), folder.string()));
+    return inputError(
+        fmt::format("{}: error: there is no prepared data; make it with `caa-run data prepare FILES... -o {} "
+                    "--tokenizer TOKENIZER`",
+                    folder.string(), folder.string()));
   PreparedData data;
   data.folder_ = folder;
   CAA_TRY(data.manifest_, Manifest::read(folder));
   const Manifest &manifest = data.manifest_;
   CAA_TRY(auto digest, sha256File(data.tokenizerPath()));
   if (digest != manifest.tokenizerSha256)
-    return inputError(fmt::format("{}: error: damaged or replaced: its bytes do not agree with the manifest's hash; prepare "
-                                  "the data again",
-                                  data.tokenizerPath().string()));
+    return inputError(
+        fmt::format("{}: error: damaged or replaced: its bytes do not agree with the manifest's hash; prepare "
+                    "the data again",
+                    data.tokenizerPath().string()));
 
   // Reading and hashing all shards takes every core: one task a shard.
   std::vector<std::pair<Split, const Manifest::Shard *>> shards;
@@ -90,9 +92,9 @@ Result<PreparedData> PreparedData::open(const Path &folder) {
   for (Split split : allSplits) {
     TokenStream &stream = data.streams_[size_t(split)] = TokenStream(std::move(files[size_t(split)]));
     if (stream.size() != manifest.part(split).tokens)
-      return inputError(fmt::format("{}: error: the {} shards hold {} tokens, the manifest says {}; prepare the data again",
-                                    (folder / Manifest::fileName).string(), nameOf(split), stream.size(),
-                                    manifest.part(split).tokens));
+      return inputError(fmt::format(
+          "{}: error: the {} shards hold {} tokens, the manifest says {}; prepare the data again",
+          (folder / Manifest::fileName).string(), nameOf(split), stream.size(), manifest.part(split).tokens));
   }
   return data;
 }

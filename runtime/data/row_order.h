@@ -1,8 +1,8 @@
 // A shuffled order of rows that is never stored: position p of epoch e is a permutation's value, computed.
 //
-// A Feistel network of four rounds over the smallest even number of bits that holds n, walked until the value is below n
-// (Black and Rogaway 2002, section 3), is a permutation of [0, n) for every seed and epoch. A run's place in the data is
-// then one number, and a resumed run meets exactly the rows that it had not seen.
+// A Feistel network of four rounds over the smallest even number of bits that holds n, walked until the value is below
+// n (Black and Rogaway 2002, section 3), is a permutation of [0, n) for every seed and epoch. A run's place in the data
+// is then one number, and a resumed run meets exactly the rows that it had not seen.
 #pragma once
 
 #include <cstdint>

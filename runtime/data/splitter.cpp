@@ -12,8 +12,8 @@ namespace {
 // Unicode's White_Space property; PCRE2's own \s also has U+180E.
 constexpr std::string_view whiteSpace = R"(\t-\r\x{85}\p{Z})";
 
-// Letters and numbers that Unicode 15.0, 15.1 and 16.0 added (DerivedGeneralCategory.txt): missing in PCRE2 10.42, whose
-// tables are those of Unicode 14, harmless twice in newer ones.
+// Letters and numbers that Unicode 15.0, 15.1 and 16.0 added (DerivedGeneralCategory.txt): missing in PCRE2 10.42,
+// whose tables are those of Unicode 14, harmless twice in newer ones.
 constexpr std::string_view newLetters =
     R"(\x{1c89}\x{1c8a}\x{a7cb}-\x{a7cd}\x{a7da}-\x{a7dc}\x{105c0}-\x{105f3}\x{10d4a}-\x{10d65}\x{10d6f}-\x{10d85})"
     R"(\x{10ec2}-\x{10ec4}\x{1123f}\x{11240}\x{11380}-\x{11389}\x{1138b}\x{1138e}\x{11390}-\x{113b5}\x{113b7}\x{113d1})"
@@ -136,7 +136,8 @@ Status Splitter::split(std::string_view text, Scratch &scratch, std::vector<std:
     if (count < 0) {
       char message[256] = {};
       pcre2_get_error_message(count, reinterpret_cast<PCRE2_UCHAR *>(message), sizeof message);
-      return inputError(fmt::format("error: the tokenizer's pattern gave up on a text of {} bytes: {}", text.size(), message));
+      return inputError(
+          fmt::format("error: the tokenizer's pattern gave up on a text of {} bytes: {}", text.size(), message));
     }
     const PCRE2_SIZE *range = pcre2_get_ovector_pointer(state.match);
     size_t begin = range[0], end = range[1];

@@ -45,16 +45,17 @@ Result<TokenFile> TokenFile::open(const Path &path) {
     if (candidate.magic == header[0])
       format = &candidate;
   if (!format)
-    return fault(fmt::format("not a token file: the magic number is {}, not 20240520 (uint16) or 20240801 (uint32); make "
-                             "token files with `caa-run data prepare`",
-                             header[0]));
+    return fault(
+        fmt::format("not a token file: the magic number is {}, not 20240520 (uint16) or 20240801 (uint32); make "
+                    "token files with `caa-run data prepare`",
+                    header[0]));
   if (header[1] != format->version)
     return fault(fmt::format("token file of version {}, not {}", header[1], format->version));
   uint64_t held = (bytes.size() - headerBytes) / uint64_t(format->width);
   bool whole = (bytes.size() - headerBytes) % uint64_t(format->width) == 0;
   if (header[2] < 0 || uint64_t(header[2]) != held || !whole)
-    return fault(fmt::format("damaged token file: the header counts {} tokens of {} bytes, but {} bytes follow it", header[2],
-                             format->width, bytes.size() - headerBytes));
+    return fault(fmt::format("damaged token file: the header counts {} tokens of {} bytes, but {} bytes follow it",
+                             header[2], format->width, bytes.size() - headerBytes));
   tokens.size_ = held;
   tokens.width_ = format->width;
   return tokens;

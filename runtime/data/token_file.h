@@ -1,4 +1,5 @@
-// Token files in llm.c's two formats: 256 little-endian int32 of header (magic, version, count, zeros), then the tokens.
+// Token files in llm.c's two formats: 256 little-endian int32 of header (magic, version, count, zeros), then the
+// tokens.
 //
 //   uint16: magic 20240520, version 1 (vocabularies below 65,536 ids);  uint32: magic 20240801, version 7.
 //

@@ -19,8 +19,8 @@ Result<int32_t> Tokenizer::endOfText() const {
       for (const auto &token : added->tokens())
         if (token.content == name)
           return token.id;
-  return inputError(fmt::format("{}: error: no added token ends a document (`<|endoftext|>` is looked for first)",
-                                path_.string()));
+  return inputError(
+      fmt::format("{}: error: no added token ends a document (`<|endoftext|>` is looked for first)", path_.string()));
 }
 
 std::optional<int32_t> Tokenizer::idOf(std::string_view bytes) const {

@@ -1,8 +1,8 @@
 // Byte-level byte-pair tokenizers as Hugging Face's `tokenizer.json` (GPT-2, Qwen2/3, Llama 3, our own).
 //
-// The same text gives the same ids as in the public `tokenizers` library. Text is cut at added tokens, normalised (NFC or
-// not at all), cut by the pre-tokenizer's patterns, and every piece is encoded by the merge rules. What a file asks for
-// and is not implemented is refused by name.
+// The same text gives the same ids as in the public `tokenizers` library. Text is cut at added tokens, normalised (NFC
+// or not at all), cut by the pre-tokenizer's patterns, and every piece is encoded by the merge rules. What a file asks
+// for and is not implemented is refused by name.
 #pragma once
 
 #include "runtime/base/files.h"
@@ -57,8 +57,8 @@ private:
   std::unordered_map<std::string, int32_t> ids_; // by bytes
   int64_t entries_ = 0;
   Merges merges_;
-  std::vector<Splitter> splitters_;         // one after the other
-  AddedTokens raw_, normalized_;            // looked for before and after normalisation
+  std::vector<Splitter> splitters_; // one after the other
+  AddedTokens raw_, normalized_;    // looked for before and after normalisation
   bool nfc_ = false, prefixSpace_ = false, ignoreMerges_ = false;
 };
 

@@ -1,5 +1,5 @@
-// Reads `tokenizer.json`. Every component is either implemented or refused by name, and every reference between the parts
-// (merges to vocabulary, added tokens to ids) is checked, so that a damaged file cannot tokenise wrongly.
+// Reads `tokenizer.json`. Every component is either implemented or refused by name, and every reference between the
+// parts (merges to vocabulary, added tokens to ids) is checked, so that a damaged file cannot tokenise wrongly.
 #include "runtime/base/json.h"
 #include "runtime/base/utf8.h"
 #include "runtime/data/byte_level.h"
@@ -156,7 +156,8 @@ private:
       if (auto it = symbols_.find(text); it == symbols_.end()) {
         CAA_CHECK(define(id.get<int64_t>(), text, text));
       } else if (it->second != id.get<uint32_t>()) {
-        return fault(fmt::format("`added_tokens`: `{}` has the id {}, in the vocabulary {}", text, id.dump(), it->second));
+        return fault(
+            fmt::format("`added_tokens`: `{}` has the id {}, in the vocabulary {}", text, id.dump(), it->second));
       }
       auto &group = flag(entry, "normalized") ? tokenizer_.normalized_ : tokenizer_.raw_;
       group.add({text, id.get<int32_t>(), flag(entry, "special")});
@@ -224,12 +225,14 @@ private:
       if (const Json &literal = member(pattern, "String"); literal.is_string()) {
         std::string escaped;
         for (char c : literal.get_ref<const std::string &>())
-          escaped += std::isalnum(static_cast<unsigned char>(c)) || (c & 0x80) ? std::string(1, c) : std::string("\\") + c;
+          escaped +=
+              std::isalnum(static_cast<unsigned char>(c)) || (c & 0x80) ? std::string(1, c) : std::string("\\") + c;
         return addSplitter(escaped);
       }
       return fault("`pre_tokenizer`: a `Split` without a pattern");
     }
-    return fault(fmt::format("`pre_tokenizer`: `{}` is not supported (`ByteLevel`, `Split`, `Digits`, `Sequence` are)", type));
+    return fault(
+        fmt::format("`pre_tokenizer`: `{}` is not supported (`ByteLevel`, `Split`, `Digits`, `Sequence` are)", type));
   }
 
   const Path &path_;

@@ -90,14 +90,16 @@ TEST_F(Documents, CompressedFilesGiveTheSame) {
 }
 
 TEST_F(Documents, JsonLinesGiveTheirTextField) {
-  ASSERT_TRUE(writeFile(folder / "a.jsonl", "{\"text\": \"one\\n\\u00fc\", \"id\": 3}\n\n{\"id\": [1], \"text\": \"two\"}"));
+  ASSERT_TRUE(
+      writeFile(folder / "a.jsonl", "{\"text\": \"one\\n\\u00fc\", \"id\": 3}\n\n{\"id\": [1], \"text\": \"two\"}"));
   EXPECT_EQ(*read(folder / "a.jsonl"), (std::vector<std::string>{"one\nü", "two"}));
 }
 
 TEST_F(Documents, FaultsAreLocatedInTheFile) {
   auto at = [&](const std::string &what) { return (folder / "").string() + what; };
   std::string good = "{\"text\": \"x\"}\n";
-  EXPECT_EQ(errorOf("a.jsonl", good + "{\"text\": 3}\n").rfind(at("a.jsonl:2: error: there is no string `text`"), 0), 0u);
+  EXPECT_EQ(errorOf("a.jsonl", good + "{\"text\": 3}\n").rfind(at("a.jsonl:2: error: there is no string `text`"), 0),
+            0u);
   EXPECT_EQ(errorOf("a.jsonl", good + good + "{\"text\n").rfind(at("a.jsonl:3: error: not valid JSON"), 0), 0u);
   EXPECT_EQ(errorOf("a.jsonl", good + "{\"text\": \"\\ud800\"}\n").rfind(at("a.jsonl:2: error"), 0), 0u);
   auto message = errorOf("a.jsonl", good + "{\"text\": \"\xff\"}\n");

@@ -79,7 +79,8 @@ TEST_F(PreparedDataTest, NoFlippedBitGoesUnnoticed) {
       std::string bad = good;
       size_t at = random() % bad.size();
       bad[at] = char(bad[at] ^ (1 << random() % 8));
-      if (manifest && std::isspace(static_cast<unsigned char>(good[at])) && std::isspace(static_cast<unsigned char>(bad[at])))
+      if (manifest && std::isspace(static_cast<unsigned char>(good[at])) &&
+          std::isspace(static_cast<unsigned char>(bad[at])))
         continue; // layout only
       ASSERT_TRUE(writeFile(entry.path(), bad));
       auto data = PreparedData::open(folder / "data");

@@ -15,7 +15,8 @@ namespace {
 class TokenizerFile : public testing::Test {
 protected:
   void SetUp() override {
-    ASSERT_TRUE(writeFile(folder / "a.txt", "the cat and the dog and the bird in the tree, then the sea and the sky\n"));
+    ASSERT_TRUE(
+        writeFile(folder / "a.txt", "the cat and the dog and the bird in the tree, then the sea and the sky\n"));
     auto text = trainTokenizer({{folder / "a.txt"}, 275, 1, true});
     ASSERT_TRUE(text) << text.error().message;
     json = Json::parse(*text);
