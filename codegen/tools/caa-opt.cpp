@@ -1,4 +1,5 @@
 // caa-opt: mlir-opt with our dialects and passes, for tests and for looking at one pass alone.
+#include "codegen/Schedule/Schedule.h"
 #include "dialect/Caa/CaaDialect.h"
 #include "dialect/Tile/TileDialect.h"
 
@@ -16,5 +17,6 @@ int main(int argc, char **argv) {
   registry.insert<caa::CaaDialect, tile::TileDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect, mlir::math::MathDialect,
                   mlir::memref::MemRefDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
   mlir::registerTransformsPasses();
+  caa::registerSchedulePasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "caa-opt\n", registry));
 }

@@ -56,7 +56,7 @@ def Tile_TermAttr : AttrDef<Tile_Dialect, "Term"> {
   let parameters = (ins "int64_t":$coefficient, DefaultValuedParameter<"int64_t", "0">:$batch,
                         DefaultValuedParameter<"int64_t", "0">:$length, DefaultValuedParameter<"int64_t", "1">:$lengthDivisor,
                         DefaultValuedParameter<"int64_t", "0">:$rows, DefaultValuedParameter<"int64_t", "1">:$divisor);
-  let assemblyFormat = "`<` $coefficient `,` struct($batch, $length, $lengthDivisor, $rows, $divisor) `>`";
+  let assemblyFormat = "`<` $coefficient (`,` struct($batch, $length, $lengthDivisor, $rows, $divisor)^)? `>`";
 }
 
 def Tile_Extent : I32EnumAttr<"Extent", "a size known when a kernel runs", [
