@@ -46,6 +46,8 @@ Error fileError(std::string_view verb, const Path &path, int errnoValue) {
   const char *reason = std::strerror(errnoValue);
   if (errnoValue == ENOSPC || errnoValue == EDQUOT)
     reason = "no space left on the disk";
+  else if (errnoValue == EFBIG)
+    reason = "no space left for a file of this size";
   else if (errnoValue == ENOENT)
     reason = "no such file or folder";
   else if (errnoValue == EISDIR)

@@ -8,8 +8,10 @@
 
 namespace caa {
 
-/// Keeps the order in which keys stand in the file.
-using Json = nlohmann::ordered_json;
+/// What is read: keys sorted, so that a vocabulary of any size parses in n log n.
+using Json = nlohmann::json;
+/// What is written: keys in the order in which they were put.
+using OrderedJson = nlohmann::ordered_json;
 
 /// Parses the text of `path` (used in errors only).
 Result<Json> parseJson(const Path &path, std::string_view text);

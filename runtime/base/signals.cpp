@@ -12,9 +12,7 @@ namespace {
 std::atomic<bool> stop{false};
 std::atomic<int> interrupts{0};
 
-void say(std::string_view text) {
-  [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-}
+void say(std::string_view text) { [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size()); }
 
 void onSignal(int signal) {
   stop = true;
@@ -37,6 +35,7 @@ void installSignalHandlers() {
   ::sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
+  ::sigaction(SIGXFSZ, &action, nullptr);
 }
 
 bool stopRequested() { return stop.load(std::memory_order_relaxed); }

@@ -3,8 +3,8 @@
 
 namespace caa {
 
-/// From now on SIGINT and SIGTERM only set the flag, and a closed pipe is a write error, not a death. The third SIGINT
-/// gives up at once, with status 1.
+/// From now on SIGINT and SIGTERM only set the flag, and a closed pipe or a limit on file sizes is a write error, not a
+/// death. The third SIGINT gives up at once, with status 1.
 void installSignalHandlers();
 
 /// True once a stop was asked for.

@@ -56,10 +56,10 @@ std::optional<Utf8Fault> findInvalidUtf8(std::string_view text) {
 }
 
 Error utf8Error(const Path &path, std::string_view text, const Utf8Fault &fault) {
-  return inputError(fmt::format("{}:{}:{}: error: not UTF-8 text: byte 0x{:02x} at offset {} starts no valid character; "
-                                "convert the file to UTF-8 first (for example with iconv)",
-                                path.string(), fault.line, fault.column,
-                                static_cast<unsigned char>(text[fault.offset]), fault.offset));
+  return inputError(fmt::format(
+      "{}:{}:{}: error: not UTF-8 text: byte 0x{:02x} at offset {} starts no valid character; "
+      "convert the file to UTF-8 first (for example with iconv)",
+      path.string(), fault.line, fault.column, static_cast<unsigned char>(text[fault.offset]), fault.offset));
 }
 
 char32_t decodeUtf8(std::string_view text, size_t &offset) {

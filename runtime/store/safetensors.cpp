@@ -66,8 +66,9 @@ Result<Claim> parseClaim(const Path &path, const std::string &name, const Json &
   claim.end = offsets[1].get<uint64_t>();
   uint64_t due = uint64_t(claim.tensor.elements()) * byteSize(*dtype);
   if (claim.end < claim.begin || claim.end - claim.begin != due)
-    return fault(path, name, fmt::format("bytes {} to {} do not fit {} {}, which takes {} bytes", claim.begin, claim.end,
-                                         dtypeName, toString(claim.tensor.shape), due));
+    return fault(path, name,
+                 fmt::format("bytes {} to {} do not fit {} {}, which takes {} bytes", claim.begin, claim.end, dtypeName,
+                             toString(claim.tensor.shape), due));
   return claim;
 }
 
@@ -103,8 +104,8 @@ Status TensorFile::addFile(const Path &path) {
     return fault(path, fmt::format("not a safetensors file: {} bytes are too few", bytes.size()));
   std::memcpy(&headerSize, bytes.data(), 8);
   if (headerSize > largestHeader)
-    return fault(path, fmt::format("not a safetensors file, or a damaged one: its header would take {} bytes",
-                                   headerSize));
+    return fault(path,
+                 fmt::format("not a safetensors file, or a damaged one: its header would take {} bytes", headerSize));
   if (headerSize > bytes.size() - 8)
     return fault(path, fmt::format("cut short: the header takes {} bytes, the file has {}", headerSize, bytes.size()));
   std::string_view text(reinterpret_cast<const char *>(bytes.data()) + 8, headerSize);
@@ -142,8 +143,8 @@ Status TensorFile::addFile(const Path &path) {
     if (claim.begin > next)
       return fault(path, name, fmt::format("bytes {} to {} before it belong to no tensor", next, claim.begin));
     if (claim.end > data.size())
-      return fault(path, name, fmt::format("cut short: it ends at byte {} of the data, the file holds {}", claim.end,
-                                           data.size()));
+      return fault(path, name,
+                   fmt::format("cut short: it ends at byte {} of the data, the file holds {}", claim.end, data.size()));
     claim.tensor.bytes = data.subspan(claim.begin, claim.end - claim.begin);
     next = claim.end;
     if (!byName_.emplace(name, tensors_.size()).second)

@@ -26,7 +26,8 @@ template <typename T> Status loadIntegers(const TensorView &tensor, std::span<in
   for (size_t i = 0; i < out.size(); ++i) {
     T value = load<T>(tensor.bytes.data(), i);
     if (!std::in_range<int32_t>(value))
-      return inputError(fmt::format("error: tensor `{}`: element {} is {}, more than 32 bits hold", tensor.name, i, value));
+      return inputError(
+          fmt::format("error: tensor `{}`: element {} is {}, more than 32 bits hold", tensor.name, i, value));
     out[i] = int32_t(value);
   }
   return {};
@@ -36,7 +37,8 @@ template <typename T> Status loadIntegers(const TensorView &tensor, std::span<in
 
 Status copyAsFloat32(const TensorView &tensor, std::span<float> out) {
   if (out.size() != size_t(tensor.elements()) || tensor.bytes.size() != out.size() * byteSize(tensor.dtype))
-    return internalError(fmt::format("tensor `{}` {} copied to {} values", tensor.name, toString(tensor.shape), out.size()));
+    return internalError(
+        fmt::format("tensor `{}` {} copied to {} values", tensor.name, toString(tensor.shape), out.size()));
   const std::byte *bytes = tensor.bytes.data();
   switch (tensor.dtype) {
   case DType::F32:
@@ -96,9 +98,9 @@ Result<std::vector<int32_t>> toInt32(const TensorView &tensor) {
 
 Status writeSafetensors(const Path &path, std::span<const TensorView> tensors,
                         const std::map<std::string, std::string> &metadata) {
-  Json header = Json::object();
+  OrderedJson header = OrderedJson::object();
   if (!metadata.empty()) {
-    Json &entry = header["__metadata__"] = Json::object();
+    OrderedJson &entry = header["__metadata__"] = OrderedJson::object();
     for (const auto &[key, value] : metadata)
       entry[key] = value;
   }
@@ -110,13 +112,13 @@ Status writeSafetensors(const Path &path, std::span<const TensorView> tensors,
       return internalError(fmt::format("tensor `{}` {} of {} bytes cannot be written", tensor.name,
                                        toString(tensor.shape), tensor.bytes.size()));
     // An object keeps its keys in a list, so a plain append stays linear for thousands of tensors.
-    header.get_ref<Json::object_t &>().emplace_back(
-        tensor.name, Json{{"dtype", nameOf(tensor.dtype)},
-                          {"shape", tensor.shape},
-                          {"data_offsets", {offset, offset + tensor.bytes.size()}}});
+    header.get_ref<OrderedJson::object_t &>().emplace_back(
+        tensor.name, OrderedJson{{"dtype", nameOf(tensor.dtype)},
+                                 {"shape", tensor.shape},
+                                 {"data_offsets", {offset, offset + tensor.bytes.size()}}});
     offset += tensor.bytes.size();
   }
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = header.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
   text.resize((text.size() + 7) / 8 * 8, ' '); // the data starts at a multiple of 8
   uint64_t headerSize = text.size();
 

@@ -20,8 +20,9 @@ TEST(Utf8, EveryCodePointRoundTrips) {
 }
 
 TEST(Utf8, MalformedSequencesAreFoundWhereTheyStart) {
-  for (std::string bad : {"\x80", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xe2\x82", "\xed\xa0\x80",
-                          "\xf0\x80\x80\xaf", "\xf0\x9f\x98", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3("}) {
+  for (std::string bad :
+       {"\x80", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xe2\x82", "\xed\xa0\x80", "\xf0\x80\x80\xaf",
+        "\xf0\x9f\x98", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3("}) {
     std::string before = "line one\nüber ", text = before + bad + " and more";
     auto fault = findInvalidUtf8(text);
     ASSERT_TRUE(fault) << testing::PrintToString(bad);

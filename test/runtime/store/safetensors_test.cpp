@@ -95,8 +95,9 @@ TEST_F(Safetensors, DamageIsRefusedByName) {
   expectRefused(R"({"a": {"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7, "tensor `a`: cut short");
   expectRefused(R"({"a": {"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9, "1 bytes at the end");
   expectRefused(R"({"a": {"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12, "belong to no tensor");
-  expectRefused(R"({"a": {"dtype":"U8","shape":[6],"data_offsets":[0,6]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
-                8, "tensor `b`: its bytes 4 to 8 overlap");
+  expectRefused(
+      R"({"a": {"dtype":"U8","shape":[6],"data_offsets":[0,6]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
+      8, "tensor `b`: its bytes 4 to 8 overlap");
   expectRefused(R"({"__metadata__": {"a": 1}})", 0, "__metadata__");
 }
 
@@ -112,7 +113,9 @@ TEST_F(Safetensors, EveryTruncationOfAGoodFileIsRefused) {
 
 TEST_F(Safetensors, ShardsAreReadThroughTheIndex) {
   std::vector<float> values{1, 2, 3};
-  auto view = [&](std::string name) { return std::vector{viewOf(std::move(name), {3}, std::span<const float>(values))}; };
+  auto view = [&](std::string name) {
+    return std::vector{viewOf(std::move(name), {3}, std::span<const float>(values))};
+  };
   ASSERT_TRUE(writeSafetensors(folder / "model-1.safetensors", view("a")));
   ASSERT_TRUE(writeSafetensors(folder / "model-2.safetensors", view("b")));
   auto index = folder / "model.safetensors.index.json";

@@ -1,0 +1,32 @@
+// caa-run: parses the line, runs the chosen command, turns its error into a message and an exit status
+// (0 good, 1 input, 2 usage, 3 internal; docs/commands.md).
+#include "runtime/base/signals.h"
+#include "runtime/cli/command.h"
+
+#include <CLI/CLI.hpp>
+#include <exception>
+
+int main(int argc, char **argv) {
+  using namespace caa;
+  installSignalHandlers();
+  CLI::App app("Trains, evaluates and inspects the models that caac compiles.", "caa-run");
+  app.set_version_flag("--version", "caa-run " CAA_VERSION);
+  app.require_subcommand(1);
+  Action action;
+  addDataCommands(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success &asked) { // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError &error) {
+    return reportError(usageError(std::string("error: ") + error.what() + " (see `caa-run --help`)"));
+  }
+  try {
+    Status status = action();
+    return status ? 0 : reportError(status.error());
+  } catch (const std::bad_alloc &) {
+    return reportError(inputError("error: out of memory"));
+  } catch (const std::exception &error) {
+    return reportError(internalError(std::string("error: internal: ") + error.what()));
+  }
+}

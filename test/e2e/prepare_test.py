@@ -1,0 +1,170 @@
+"""`caa-run data prepare` against a plain Python description of the same folder."""
+import gzip
+import hashlib
+import json
+import math
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+import unittest
+from collections import Counter
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from programs import BIN, FolderTest, run
+
+SPLITS = ["train", "val", "test"]
+
+
+def split_of(text, salt="caa"):
+    bucket = int.from_bytes(hashlib.sha256(f"{salt}\0{' '.join(text.split())}".encode()).digest()[:8], "big") % 1000
+    return "train" if bucket < 800 else "val" if bucket < 900 else "test"
+
+
+def read_shard(path):
+    raw = path.read_bytes()
+    header = np.frombuffer(raw[:1024], "<i4")
+    width = {(20240520, 1): "<u2", (20240801, 7): "<u4"}[header[0], header[1]]
+    tokens = np.frombuffer(raw[1024:], width)
+    assert header[2] == len(tokens) and not header[3:].any()
+    return tokens
+
+
+def read_split(folder, split):
+    return np.concatenate([read_shard(p) for p in sorted(folder.glob(f"{split}*.bin"))])
+
+
+class PrepareTest(FolderTest):
+    def setUp(self):
+        super().setUp()
+        rng = self.rng = random.Random()
+        words = ["".join(rng.choice("abcdefgh éß東") for _ in range(rng.randint(1, 8))) for _ in range(300)]
+        words.append("<|endoftext|>")  # a document cannot end itself
+        self.documents = [" ".join(rng.choice(words) for _ in range(rng.randint(1, 60))) or "x" for _ in range(400)]
+        self.documents = [d for d in self.documents if d.strip()]
+        self.text = self.folder / "text.txt"
+        self.text.write_text("\n\n".join(self.documents))
+        self.tokenizer = self.folder / "tokenizer.json"
+        run("caa-run", "data", "tokenizer", self.text, "-o", self.tokenizer, "--vocab", 400)
+
+    def prepare(self, *arguments, output="data", **options):
+        return run("caa-run", "data", "prepare", *arguments, "-o", self.folder / output, "--tokenizer", self.tokenizer, **options)
+
+    def expect(self, folder, documents, salt="caa"):
+        tokenizer = Tokenizer.from_file(str(self.tokenizer))
+        tokenizer.encode_special_tokens = True  # as text
+        manifest = json.loads((folder / "manifest.json").read_text())
+        end = tokenizer.token_to_id("<|endoftext|>")
+        self.assertEqual(manifest["end_of_text"], end)
+        for split in SPLITS:
+            mine = [d for d in documents if split_of(d, salt) == split]
+            ids = [i for d in mine for i in tokenizer.encode(d).ids + [end]]
+            np.testing.assert_array_equal(read_split(folder, split), ids)
+            part = manifest["splits"][split]
+            self.assertEqual(part["documents"], len(mine))
+            self.assertEqual(part["tokens"], len(ids))
+            self.assertEqual(part["bytes"], sum(len(d.encode()) for d in mine))
+            for shard in part["shards"]:
+                self.assertEqual(shard["sha256"], hashlib.sha256((folder / shard["file"]).read_bytes()).hexdigest())
+            if split == "train":
+                entropy = -sum(n / len(ids) * math.log(n / len(ids)) for n in Counter(ids).values())
+                self.assertAlmostEqual(manifest["unigram_entropy"], entropy, places=9)
+        self.assertEqual(manifest["tokenizer"]["sha256"], hashlib.sha256(self.tokenizer.read_bytes()).hexdigest())
+        self.assertEqual((folder / "tokenizer.json").read_bytes(), self.tokenizer.read_bytes())
+
+    def test_text_json_lines_and_compressed_files_give_what_the_description_says(self):
+        self.prepare(self.text, "--split-on", r"\n\n")
+        self.expect(self.folder / "data", self.documents)
+        rows = "".join(json.dumps({"id": i, "text": d}, ensure_ascii=i % 2 == 0) + "\n" for i, d in enumerate(self.documents))
+        (self.folder / "a.jsonl").write_text(rows)
+        (self.folder / "b.jsonl.gz").write_bytes(gzip.compress(rows.encode()))
+        self.prepare(self.folder / "a.jsonl", self.folder / "b.jsonl.gz", output="json")
+        self.expect(self.folder / "json", self.documents * 2)
+        files = []
+        for i, document in enumerate(self.documents):
+            files.append(self.folder / f"{i}.txt")
+            files[-1].write_text(document)
+        self.prepare(*files, output="files")
+        self.expect(self.folder / "files", self.documents)
+
+    def test_threads_and_shards_change_nothing(self):
+        big = self.folder / "big.jsonl"
+        big.write_text("".join(json.dumps({"text": f"{i} {d}" * 20}) + "\n" for i in range(10) for d in self.documents))
+        self.prepare(big, "--threads", 1, output="one")
+        self.prepare(big, "--threads", 5, "--shard-tokens", 50_000, output="five")
+        self.assertGreater(len(list((self.folder / "five").glob("train*.bin"))), 2)
+        for split in SPLITS:
+            np.testing.assert_array_equal(read_split(self.folder / "one", split), read_split(self.folder / "five", split))
+
+    def test_vocabularies_from_65536_ids_on_take_32_bits(self):
+        data = json.loads(self.tokenizer.read_text())
+        data["added_tokens"].append({"id": 65535, "content": "<last>", "single_word": False, "lstrip": False,
+                                     "rstrip": False, "normalized": False, "special": True})
+        self.tokenizer.write_text(json.dumps(data))
+        self.prepare(self.text, "--split-on", r"\n\n")
+        self.assertEqual(np.frombuffer((self.folder / "data/train_000000.bin").read_bytes()[:8], "<i4").tolist(), [20240801, 7])
+        self.expect(self.folder / "data", self.documents)
+
+    def test_another_salt_is_another_split(self):
+        self.prepare(self.text, "--split-on", r"\n\n", "--salt", "sälz")
+        self.expect(self.folder / "data", self.documents, "sälz")
+
+    def test_bad_input_is_one_clear_message_and_leaves_nothing(self):
+        before = sorted(os.listdir(self.folder))
+        self.assertIn("--split-on", self.prepare(self.text, status=1).stderr)
+        bad = self.folder / "bad.jsonl"
+        bad.write_bytes(b'{"text": "good"}\n{"text": "b\xe4d"}\n')
+        self.assertRegex(self.prepare(bad, status=1).stderr, r"bad.jsonl:2:\d+: error: .*UTF-8")
+        bad.write_text('{"text": "good"}\n{"txt": 1}\n')
+        self.assertRegex(self.prepare(bad, status=1).stderr, r"bad.jsonl:2: error: .*`text`")
+        bad.unlink()
+        self.assertIn("nowhere.txt", self.prepare(self.folder / "nowhere.txt", status=1).stderr)
+        (self.folder / "x.parquet").write_text("PAR1")
+        self.assertIn("Parquet", self.prepare(self.folder / "x.parquet", status=1).stderr)
+        (self.folder / "x.parquet").unlink()
+        good = self.tokenizer.read_bytes()
+        self.tokenizer.write_bytes(good[:-100])
+        self.assertIn("tokenizer.json:", self.prepare(self.text, "--split-on", r"\n\n", status=1).stderr)
+        self.tokenizer.write_bytes(good)
+        self.prepare(self.text, "--no-such-option", status=2)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_a_folder_of_other_things_is_never_replaced_and_prepared_data_is(self):
+        other = self.folder / "data"
+        other.mkdir()
+        (other / "thesis.txt").write_text("years of work")
+        self.assertIn("will not be replaced", self.prepare(self.text, "--split-on", r"\n\n", status=1).stderr)
+        self.assertEqual((other / "thesis.txt").read_text(), "years of work")
+        (other / "thesis.txt").unlink()
+        for _ in range(2):
+            self.prepare(self.text, "--split-on", r"\n\n")
+        self.expect(other, self.documents)
+
+    def test_ctrl_c_leaves_nothing_behind(self):
+        fifo = self.folder / "endless.jsonl"
+        os.mkfifo(fifo)
+        process = subprocess.Popen([BIN / "caa-run", "data", "prepare", fifo, "-o", self.folder / "data", "--tokenizer",
+                                    self.tokenizer], stderr=subprocess.PIPE, text=True)
+        row = (json.dumps({"text": "some words " * 100}) + "\n").encode()
+        with open(fifo, "wb", buffering=0) as pipe:
+            deadline, sent = time.monotonic() + 20, False
+            try:
+                while process.poll() is None and time.monotonic() < deadline:
+                    pipe.write(row * 100)
+                    if not sent:
+                        process.send_signal(signal.SIGINT)
+                        sent = True
+            except BrokenPipeError:
+                pass
+        errors = process.communicate(timeout=20)[1]
+        self.assertEqual(process.returncode, 1, errors)
+        self.assertRegex(errors, r"stopped; nothing was written")
+        self.assertFalse([n for n in os.listdir(self.folder) if re.search("data", n)])
+
+
+if __name__ == "__main__":
+    unittest.main()
