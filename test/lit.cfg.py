@@ -7,7 +7,7 @@ import lit.formats
 config.name = "caa"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".mdl"]
-config.excludes = ["Inputs", "e2e"]
+config.excludes = ["Inputs", "inputs", "e2e"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(lit_config.params["build"], "test", "lit")
 config.environment["PATH"] = os.pathsep.join(

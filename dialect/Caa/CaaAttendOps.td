@@ -11,7 +11,7 @@ def Caa_DotOp : Caa_Op<"dot", [Pure, AllTypesMatch<["query", "key"]>]> {
   let assemblyFormat = "$query `,` $key `:` type($query) attr-dict";
 }
 
-def Caa_AttendOp : Caa_Differentiable<"attend", [SingleBlock, IsolatedFromAbove, AttrSizedOperandSegments]> {
+def Caa_AttendOp : Caa_PartlyConstant<"attend", [SingleBlock, IsolatedFromAbove, AttrSizedOperandSegments]> {
   let summary = "Reductions, over keys j or over queries i, of scalar functions of pairs (i, j)";
   let description = [{
     For every batch row, head and pair (i, j) of tokens the region computes scalars from i, j, the queries' values at i,
@@ -51,6 +51,7 @@ def Caa_AttendOp : Caa_Differentiable<"attend", [SingleBlock, IsolatedFromAbove,
     `:` functional-type(operands, $results) attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
   let extraClassDeclaration = [{
     /// The number of heads that the tile loop runs over: the most of any operand.
     int64_t getNumHeads();

@@ -32,4 +32,13 @@ def Caa_CrossEntropyGradOp : Caa_Op<"cross_entropy_grad", [Pure]> {
   let assemblyFormat = "$logits `,` $tokens `,` $gradient `:` functional-type(operands, $result) attr-dict";
 }
 
+def Caa_AsRowOp : Caa_Op<"as_row", [Pure]> {
+  let summary = "A per-head value [1, N] as a row [N]: the gradient of as_head";
+  let arguments = (ins Caa_Head:$value);
+  let results = (outs Caa_Row:$result);
+  let assemblyFormat = "$value `:` type($value) `->` type($result) attr-dict";
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+}
+
 #endif

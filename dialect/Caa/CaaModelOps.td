@@ -50,6 +50,18 @@ def Caa_LossScaleOp : Caa_Op<"loss_scale", [Pure]> {
   let assemblyFormat = "$index `:` type($scale) attr-dict";
 }
 
+def Caa_LossCountOp : Caa_Op<"loss_count", [AttrSizedOperandSegments]> {
+  let summary = "Counts the (token, head) pairs of the loss op numbered `index`";
+  let description = [{
+    Adds, to the count of loss `index`, the number of pairs where `mask` holds, each of its heads serving `heads` / its heads
+    of the loss's; without a mask, every token of `like` counts `heads` times. The runtime adds up the counts of a whole step
+    before its first micro-batch and hands their reciprocals to `loss_scale`. Made by autodiff from the loss ops.
+  }];
+  let arguments = (ins Optional<Caa_Token>:$mask, Optional<Caa_Token>:$like, I64Attr:$index, I64Attr:$heads);
+  let assemblyFormat = "(`over` $mask^ `:` type($mask))? (`like` $like^ `:` type($like))? attr-dict";
+  let hasVerifier = 1;
+}
+
 def Caa_ReportOp : Caa_Op<"report"> {
   let summary = "Logs mean, deviation, least and most of a value; `path` tells the layer";
   let arguments = (ins Caa_TokenOrHead:$value, StrAttr:$name, StrAttr:$path);

@@ -11,6 +11,10 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 class Caa_Differentiable<string mnemonic, list<Trait> traits = []>
     : Caa_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<Caa_DifferentiableOpInterface>], traits)>;
 
+/// The same, where some results are constant by definition.
+class Caa_PartlyConstant<string mnemonic, list<Trait> traits = []>
+    : Caa_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<Caa_DifferentiableOpInterface, ["isConstantResult"]>], traits)>;
+
 //===-- Scalars: what stands in the regions of map and attend, beside arith and math ------------------------------===//
 
 class Caa_Unary<string mnemonic, string what> : Caa_Op<mnemonic, [Pure, SameOperandsAndResultType, Elementwise, Scalarizable, Vectorizable, Tensorizable]> {
@@ -53,6 +57,7 @@ def Caa_MapOp : Caa_Differentiable<"map", [SingleBlock, IsolatedFromAbove]> {
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "`(` $operands `)` `:` functional-type($operands, $results) attr-dict-with-keyword $body";
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Caa_ConstantOp : Caa_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "result"]>]> {
@@ -78,7 +83,7 @@ def Caa_HasNextOp : Caa_Op<"has_next", [Pure]> {
   let assemblyFormat = "$like `:` type($like) `->` type($result) attr-dict";
 }
 
-def Caa_StopOp : Caa_Differentiable<"stop", [SameOperandsAndResultType]> {
+def Caa_StopOp : Caa_PartlyConstant<"stop", [SameOperandsAndResultType]> {
   let summary = "The value itself, constant for differentiation";
   let arguments = (ins Caa_TokenOrHead:$value);
   let results = (outs Caa_TokenOrHead:$result);

@@ -46,4 +46,14 @@ LogicalResult LossOp::verify() {
   return success();
 }
 
+LogicalResult LossCountOp::verify() {
+  if (!getMask() == !getLike())
+    return emitOpError("needs either a mask or a value that gives the tokens");
+  if (getMask() && (!elementOf(getMask()).isInteger(1) || shapeOf(getMask()).width != 1))
+    return emitOpError("takes one truth value per token and head as its mask");
+  if (getMask() && getHeads() % shapeOf(getMask()).heads != 0)
+    return emitOpError("has heads that the mask's do not divide");
+  return success();
+}
+
 } // namespace caa

@@ -79,6 +79,13 @@ LogicalResult AsHeadOp::verify() {
   return success();
 }
 
+LogicalResult AsRowOp::verify() {
+  Shape in = shapeOf(getValue());
+  if (in.heads != 1 || in.width != cast<RankedTensorType>(getResult().getType()).getDimSize(0))
+    return emitOpError("takes [1, width of the row]");
+  return success();
+}
+
 LogicalResult RopeOp::verify() {
   Shape in = shapeOf(getInput()), table = shapeOf(getTable());
   if (getInput().getType() != getResult().getType())

@@ -1,0 +1,50 @@
+// The tensor-level passes: from the model as written to the functions that training, evaluation and export run.
+#ifndef CAA_PASSES_TD
+#define CAA_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def Decompose : Pass<"caa-decompose", "::mlir::ModuleOp"> {
+  let summary = "Write norms and biases as maps and sums over the width";
+  let description = [{
+    Takes: any `caa` functions. Gives: the same functions without `rms_norm` and `layer_norm`; a `linear` keeps its bias only
+    where its result goes to a cross entropy or to the logits, which the head-loss fusion wants whole. `rms_norm` keeps its
+    rounding before the multiplication by the weight as `caa.round`.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+}
+
+def ResolvePrecision : Pass<"caa-resolve-precision", "::mlir::ModuleOp"> {
+  let summary = "Make `caa.round` nothing (fp32) or a rounding map (bf16)";
+  let description = [{
+    Takes: functions after autodiff, which rounds gradients by `caa.round` as well. Gives: no `caa.round`; the module
+    attribute `caa.precision` says what matrix products round their operands to.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let options = [Option<"precision", "precision", "std::string", /*default=*/"\"fp32\"", "fp32 or bf16">];
+}
+
+def Autodiff : Pass<"caa-autodiff", "::mlir::ModuleOp"> {
+  let summary = "From a model and its exports, make the functions that evaluate and differentiate them";
+  let description = [{
+    Takes: `@model`, and functions with the attribute `caa.export`, decomposed. Gives, and erases what it took:
+
+    | function | arguments | does |
+    |---|---|---|
+    | `@eval_step` | those of the model | `caa.loss` |
+    | `@logits` | those of the model | `caa.logits` |
+    | `@micro_step` | those of the model | `caa.loss`, `caa.report`, `caa.accumulate` for every parameter |
+    | `@loss_counts` | those of the model | `caa.loss_count` for every loss op |
+    | `@NAME.forward` | those of the export | `caa.loss`; returns its results |
+    | `@NAME.gradient` | then `d_<result>` for each result, `d_<loss>` (tensor<1x1xf32>) for each named loss | `caa.accumulate`; returns `d_<input>` for each f32 input |
+    | `@NAME.loss_counts` | those of the export | `caa.loss_count`; only if it has losses |
+
+    Arguments and results are named by `caa.name`. What a function does not need is not in it. The reverse sweep asks every
+    op for its adjoint (DifferentiableOpInterface). A parameter that no gradient reaches and an op without a rule are errors.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let statistics = [Statistic<"adjoints", "adjoints", "Ops whose adjoint was built">,
+                    Statistic<"accumulations", "accumulations", "Contributions to gradients of parameters">];
+}
+
+#endif
