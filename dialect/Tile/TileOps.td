@@ -27,8 +27,9 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
     [row, head, column]: row r is row + r. From `memref<HxNxE>` (static) with [head, column]: rows along heads. From
     `memref<NxE>` with [column]: one row. Rows from `limit` on (of the token or row axis; the axis's own end without one)
     read as zero, so a ragged end needs no code elsewhere. With `heads`, a tile of one token's heads: row r is head + r.
+    With `transposed`, a tile of one row whose column c is row c of all that, from a width of 1.
   }];
-  let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices, UnitAttr:$heads);
+  let arguments = (ins AnyMemRef:$source, Variadic<Index>:$indices, UnitAttr:$heads, UnitAttr:$transposed);
   let results = (outs Tile_TileType:$tile);
   let assemblyFormat = "$source `[` $indices `]` `:` type($source) `->` type($tile) attr-dict";
 }
@@ -36,7 +37,8 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
 def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let summary = "Writes a tile where `load` with the same indices would read it; rows past the end are not written";
   let description = "With `accumulate`, adds to what is there (a read and a write by this work item alone).";
-  let arguments = (ins Tile_TileType:$tile, AnyMemRef:$target, Variadic<Index>:$indices, UnitAttr:$accumulate, UnitAttr:$heads);
+  let arguments = (ins Tile_TileType:$tile, AnyMemRef:$target, Variadic<Index>:$indices, UnitAttr:$accumulate, UnitAttr:$heads,
+                       UnitAttr:$transposed);
   let assemblyFormat = "$tile `,` $target `[` $indices `]` `:` type($tile) `,` type($target) attr-dict";
 }
 

@@ -1,0 +1,335 @@
+// The loops of an attention kernel. What happens to a pair tile is in Reductions.cpp, which tiles are visited in Visit.cpp.
+#include "passes/Lower/Attend/KernelBuilder.h"
+
+#include "passes/Lower/Attend/Reductions.h"
+#include "passes/Lower/Attend/Visit.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace caa::attend {
+
+namespace {
+
+using States = SmallVector<SmallVector<Value>>; // per reduction
+
+class KernelBuilder {
+public:
+  KernelBuilder(AttendOp attend, const Buffers &buffers, const Options &options, const Layout &layout, OpBuilder &builder)
+      : attend(attend), location(attend.getLoc()), facts(attend), layout(layout), buffers(buffers), b(builder),
+        bodies(chooseBodies(facts, layout, options.bodies)), length(tile::ExtentOp::create(b, location, tile::Extent::Length)),
+        loader(facts, this->layout, buffers.operands, length) {
+    for (unsigned r = 0; r < attend.getReductionList().size(); ++r) {
+      reductions.emplace_back(facts, this->layout, r);
+      group = std::lcm(group, reductions.back().groupSize());
+      addsToMemory |= !reductions.back().isCarried();
+    }
+  }
+
+  ArrayAttr build();
+
+private:
+  Value index(int64_t value) { return arith::ConstantIndexOp::create(b, location, value); }
+  int64_t groups() { return attend.getNumHeads() / group; }
+
+  /// How the results of a reduction come together over the heads of a group.
+  enum class Sharing { PerHead, WholeGroup, PartOfGroup };
+  Sharing sharing(const Reduction &reduction) {
+    int64_t size = reduction.groupSize();
+    return size == 1 && group > 1 ? Sharing::PerHead : size == group ? Sharing::WholeGroup : Sharing::PartOfGroup;
+  }
+
+  void zeroResults(Value batch, Value groupNumber);
+  void holdTile(Value batch, Value groupNumber, Value start);
+  States sweep(const HeadValues &head, const AxisTile &held, const States &states);
+  SmallVector<Value> visitTile(const Body &body, const HeadValues &head, const AxisTile &held, Value start, ValueRange carried);
+  Value product(DotOp dot, const AxisTile &held, const AxisTile &swept);
+  void store(const HeadValues &head, const Reduction &reduction, unsigned n, Value tile, Value start, bool accumulate);
+  void storeStates(const HeadValues &head, Value start, const States &states, bool shared, const AxisTile &held);
+  SmallVector<Value> loop(Value count, ValueRange inits, llvm::function_ref<SmallVector<Value>(Value, ValueRange)> write);
+
+  SmallVector<Value> flatten(const States &states) {
+    SmallVector<Value> flat;
+    for (const SmallVector<Value> &state : states)
+      flat.append(state);
+    return flat;
+  }
+  States split(ValueRange flat) {
+    States states;
+    for (const Reduction &reduction : reductions) {
+      unsigned size = reduction.isCarried() ? reduction.stateTypes().size() : 0;
+      states.emplace_back(flat.take_front(size));
+      flat = flat.drop_front(size);
+    }
+    return states;
+  }
+
+  AttendOp attend;
+  Location location;
+  RegionFacts facts;
+  Layout layout;
+  const Buffers &buffers;
+  OpBuilder &b;
+  SmallVector<Body> bodies;
+  Value length;
+  Loader loader;
+  SmallVector<Reduction> reductions;
+  int64_t group = 1;         // heads that one work item does, one after the other, because a result sums over them
+  bool addsToMemory = false; // some reduction runs over the held axis
+};
+
+ArrayAttr KernelBuilder::build() {
+  Value item = tile::ItemOp::create(b, location);
+  int64_t step = layout.size(layout.held);
+  if (addsToMemory) {
+    Value batch = arith::DivUIOp::create(b, location, item, index(groups())), number = arith::RemUIOp::create(b, location, item, index(groups()));
+    zeroResults(batch, number);
+    Value tiles = arith::CeilDivUIOp::create(b, location, length, index(step));
+    loop(tiles, {}, [&](Value tile, ValueRange) -> SmallVector<Value> {
+      holdTile(batch, number, arith::MulIOp::create(b, location, tile, index(step)));
+      return {};
+    });
+    return b.getArrayAttr({tile::TermAttr::get(b.getContext(), groups(), 1, 0, 1, 0, 1)});
+  }
+  // Tiles of one head are neighbours, so that workers that take neighbouring items share what they sweep over.
+  Value tiles = arith::CeilDivUIOp::create(b, location, length, index(step));
+  Value tile = arith::RemUIOp::create(b, location, item, tiles), rest = arith::DivUIOp::create(b, location, item, tiles);
+  Value number = arith::RemUIOp::create(b, location, rest, index(groups())), batch = arith::DivUIOp::create(b, location, rest, index(groups()));
+  if (llvm::any_of(reductions, [&](const Reduction &r) { return sharing(r) == Sharing::PartOfGroup && group > 1; }))
+    zeroResults(batch, number);
+  holdTile(batch, number, arith::MulIOp::create(b, location, tile, index(step)));
+  return b.getArrayAttr({tile::TermAttr::get(b.getContext(), groups(), 1, 1, step, 0, 1)});
+}
+
+/// A counted loop with carried values; `write` gives the next ones.
+SmallVector<Value> KernelBuilder::loop(Value count, ValueRange inits, llvm::function_ref<SmallVector<Value>(Value, ValueRange)> write) {
+  auto loop = scf::ForOp::create(b, location, index(0), count, index(1), inits);
+  OpBuilder::InsertionGuard guard(b);
+  if (inits.empty()) { // its terminator is there already
+    b.setInsertionPoint(loop.getBody()->getTerminator());
+    write(loop.getInductionVar(), {});
+  } else {
+    b.setInsertionPointToEnd(loop.getBody());
+    scf::YieldOp::create(b, location, write(loop.getInductionVar(), loop.getRegionIterArgs()));
+  }
+  return SmallVector<Value>(loop.getResults());
+}
+
+/// Clears what this work item will add to.
+void KernelBuilder::zeroResults(Value batch, Value groupNumber) {
+  for (const Reduction &reduction : reductions) {
+    bool adds = !reduction.isCarried() || (sharing(reduction) == Sharing::PartOfGroup && group > 1);
+    if (!adds || !buffers.results[reduction.firstResult()] || buffers.accumulates[reduction.firstResult()])
+      continue;
+    Value result = attend.getResult(reduction.firstResult());
+    Axis axis = other(reduction.attribute().getAxis());
+    tile::TileType type = tile::TileType::get(b.getContext(), layout.size(axis), shapeOf(result).width, elementOf(result));
+    int64_t heads = shapeOf(result).heads / groups();
+    Value tiles = arith::CeilDivUIOp::create(b, location, length, index(layout.size(axis)));
+    loop(index(heads), {}, [&](Value head, ValueRange) -> SmallVector<Value> {
+      Value first = arith::MulIOp::create(b, location, groupNumber, index(heads));
+      Value stored = arith::AddIOp::create(b, location, first, head);
+      loop(tiles, {}, [&](Value tile, ValueRange) -> SmallVector<Value> {
+        Value zero = arith::ConstantOp::create(b, location, b.getZeroAttr(type.getElement()));
+        Value zeros = tile::SplatOp::create(b, location, type, zero);
+        Value indices[] = {batch, arith::MulIOp::create(b, location, tile, index(layout.size(axis))), stored, index(0)};
+        tile::StoreOp::create(b, location, zeros, buffers.results[reduction.firstResult()], indices);
+        return {};
+      });
+      return {};
+    });
+  }
+}
+
+void KernelBuilder::store(const HeadValues &head, const Reduction &reduction, unsigned n, Value tile, Value start, bool accumulate) {
+  unsigned number = reduction.firstResult() + n;
+  if (!buffers.results[number])
+    return;
+  Value stored = loader.servingHead(b, head.head, shapeOf(attend.getResult(number)).heads);
+  Value indices[] = {head.batch, start, stored, index(0)};
+  auto store = tile::StoreOp::create(b, location, tile, buffers.results[number], indices);
+  Axis axis = other(reduction.attribute().getAxis());
+  bool vector = shapeOf(attend.getResult(number)).width != 1;
+  store.setTransposed(!vector && layout.isColumns(axis));
+  store.setAccumulate(accumulate || buffers.accumulates[number]);
+}
+
+/// Stores what the heads of a group share (`shared`), or what each has of its own.
+void KernelBuilder::storeStates(const HeadValues &head, Value start, const States &states, bool shared, const AxisTile &held) {
+  for (auto [reduction, state] : llvm::zip(reductions, states)) {
+    if (!reduction.isCarried() || (sharing(reduction) == Sharing::WholeGroup) != shared)
+      continue;
+    bool part = sharing(reduction) == Sharing::PartOfGroup;
+    for (auto [n, tile] : llvm::enumerate(reduction.finish(b, state, held)))
+      store(head, reduction, n, tile, start, part);
+  }
+}
+
+/// One held tile of one group of heads, whole: head after head, with what they share carried along.
+void KernelBuilder::holdTile(Value batch, Value groupNumber, Value start) {
+  States states;
+  for (const Reduction &reduction : reductions)
+    states.push_back(reduction.isCarried() ? reduction.start(b) : SmallVector<Value>());
+  auto isShared = [&](const Reduction &reduction) { return reduction.isCarried() && sharing(reduction) == Sharing::WholeGroup; };
+
+  auto doHead = [&](Value number) -> HeadValues {
+    HeadValues head = loader.loadHead(b, batch, number);
+    AxisTile held = loader.load(b, head, layout.held, start);
+    states = sweep(head, held, states);
+    storeStates(head, start, states, group == 1, held);
+    return head;
+  };
+  if (group == 1) {
+    doHead(groupNumber);
+    return;
+  }
+  SmallVector<Value> shared;
+  for (auto [reduction, state] : llvm::zip(reductions, states))
+    if (isShared(reduction))
+      shared.append(state);
+  Value first = arith::MulIOp::create(b, location, groupNumber, index(group));
+  shared = loop(index(group), shared, [&](Value number, ValueRange carried) {
+    for (auto [reduction, state] : llvm::zip(reductions, states)) {
+      if (!reduction.isCarried())
+        continue;
+      if (isShared(reduction)) {
+        state.assign(carried.begin(), carried.begin() + state.size());
+        carried = carried.drop_front(state.size());
+      } else {
+        state = reduction.start(b);
+      }
+    }
+    doHead(arith::AddIOp::create(b, location, first, number));
+    SmallVector<Value> next;
+    for (auto [reduction, state] : llvm::zip(reductions, states))
+      if (isShared(reduction))
+        next.append(state);
+    return next;
+  });
+  ValueRange rest = shared;
+  for (auto [reduction, state] : llvm::zip(reductions, states))
+    if (isShared(reduction)) {
+      state.assign(rest.begin(), rest.begin() + state.size());
+      rest = rest.drop_front(state.size());
+    }
+  storeStates(HeadValues{batch, first, {}}, start, states, true, AxisTile{});
+}
+
+States KernelBuilder::sweep(const HeadValues &head, const AxisTile &held, const States &states) {
+  Visits visits(facts, layout, loader, bodies, length, addsToMemory);
+  HeldFacts heldFacts = visits.hold(b, held);
+  auto [lower, upper] = visits.limits(b, head, heldFacts);
+  SmallVector<Value> inits = flatten(states);
+  auto sweep = tile::SweepOp::create(b, location, TypeRange(ValueRange(inits)), lower, upper, inits,
+                                     uint64_t(layout.size(layout.swept())), bodies.size());
+  OpBuilder::InsertionGuard guard(b);
+  Block *visit = b.createBlock(&sweep.getVisit(), {}, {b.getIndexType()}, {location});
+  tile::VisitOp::create(b, location, visits.visit(b, head, heldFacts, visit->getArgument(0)));
+
+  SmallVector<Type> types = {b.getIndexType()};
+  llvm::append_range(types, sweep.getResultTypes());
+  for (auto [body, region] : llvm::zip(bodies, sweep.getBodies())) {
+    Block *block = b.createBlock(&region, {}, types, SmallVector<Location>(types.size(), location));
+    SmallVector<Value> next = visitTile(body, head, held, block->getArgument(0), block->getArguments().drop_front());
+    tile::NextOp::create(b, location, next);
+  }
+  return split(sweep.getResults());
+}
+
+/// One pair tile: products, one map for all that reductions take from pairs, then the reductions.
+SmallVector<Value> KernelBuilder::visitTile(const Body &body, const HeadValues &head, const AxisTile &held, Value start, ValueRange carried) {
+  AxisTile swept = loader.load(b, head, layout.swept(), start);
+  tile::TileType shape = layout.pairs(b.getF32Type());
+  MapBuilder map(b, location, shape.getRows(), shape.getColumns());
+
+  auto ofAxis = [&](Axis axis) -> const AxisTile & { return axis == layout.held ? held : swept; };
+  auto leaf = [&](Value value) -> Value {
+    if (Value scalar = head.scalars.lookup(value))
+      return scalar;
+    for (Axis axis : {Axis::Queries, Axis::Keys})
+      if (Value tile = ofAxis(axis).tiles.lookup(value))
+        return map.scalar(tile);
+    if (auto dot = value.getDefiningOp<DotOp>())
+      return map.scalar(product(dot, held, swept));
+    return {};
+  };
+  ScalarCloner cloner(map.body(), leaf, &body.known);
+
+  Value end = arith::IndexCastOp::create(b, location, b.getI64Type(), length);
+  auto isInside = [&](const AxisTile &tile) -> Value {
+    Value tokens = map.scalar(loader.tokens(b, tile.axis, tile.start));
+    return arith::CmpIOp::create(map.body(), location, arith::CmpIPredicate::slt, tokens, end);
+  };
+  PairTile pairs{b, held, swept, map, cloner, body.inside ? Value() : isInside(held), body.inside ? Value() : isInside(swept)};
+
+  SmallVector<Reduction::Request> requests;
+  for (const Reduction &reduction : reductions)
+    requests.push_back(reduction.request(pairs));
+  SmallVector<Value> mapped = map.finish();
+  States states = split(carried);
+  for (auto [reduction, request, state] : llvm::zip(reductions, requests, states)) {
+    if (reduction.isCarried())
+      state = reduction.step(b, request, mapped, pairs, state);
+    else if (!request.nothing)
+      store(head, reduction, 0, reduction.share(b, request, mapped, pairs), start, true);
+  }
+  return flatten(states);
+}
+
+/// The matrix product behind a dot of a query and a key. Every kernel of an attend takes the same operands in the same order of
+/// summation, so that a score has the same bits wherever it is computed.
+Value KernelBuilder::product(DotOp dot, const AxisTile &held, const AxisTile &swept) {
+  Value left = dot.getQuery(), right = dot.getKey();
+  if (facts.of(left).isOnly(layout.rows) != true)
+    std::swap(left, right);
+  auto tileOf = [&](Value value) { return facts.of(value).isOnly(layout.held) ? held.tiles.lookup(value) : swept.tiles.lookup(value); };
+  return tile::DotOp::create(b, dot.getLoc(), layout.pairs(b.getF32Type()), tileOf(left), tileOf(right), Value(), false, true);
+}
+
+} // namespace
+
+/// What no kernel can be written for.
+static LogicalResult check(AttendOp attend, const Layout &layout) {
+  RegionFacts facts(attend);
+  for (auto dot : attend.getBody().getOps<DotOp>()) {
+    Dependence query = facts.of(dot.getQuery()), key = facts.of(dot.getKey());
+    bool sameAxis = (query.queries && key.queries) || (query.keys && key.keys) || (query.isHead() && key.isHead());
+    if (sameAxis || query.isPair() || key.isPair())
+      return dot.emitError("the product of two vectors of one token belongs outside the attention");
+  }
+  for (ReductionAttr reduction : attend.getReductionList())
+    if (reduction.getAxis() == layout.held && reduction.getKind() != ReductionKind::Sum)
+      return attend.emitError("an attention that reduces over queries may reduce over keys by sums only");
+  return success();
+}
+
+static Layout layoutOf(AttendOp attend, const Options &options) {
+  Layout layout{.queries = options.queries, .keys = options.keys};
+  if (llvm::any_of(attend.getReductionList(), [](ReductionAttr r) { return r.getAxis() == Axis::Queries; })) {
+    layout.held = Axis::Keys;
+    layout.rows = options.keysAsRows ? Axis::Keys : Axis::Queries;
+  }
+  return layout;
+}
+
+FailureOr<ArrayAttr> buildKernel(AttendOp attend, const Buffers &buffers, const Options &options, OpBuilder &builder) {
+  Layout layout = layoutOf(attend, options);
+  if (failed(check(attend, layout)))
+    return failure();
+  return KernelBuilder(attend, buffers, options, layout, builder).build();
+}
+
+double flopsPerItem(AttendOp attend, const Options &options) {
+  const double length = 1024;
+  double perPair = 0;
+  for (auto dot : attend.getBody().getOps<DotOp>())
+    perPair += 2.0 * cast<VectorType>(dot.getQuery().getType()).getDimSize(0);
+  for (ReductionAttr reduction : attend.getReductionList())
+    if (reduction.getValue() >= 0)
+      perPair += 2.0 * shapeOf(attend.getResult(0)).width;
+  Layout layout = layoutOf(attend, options);
+  return perPair * length / 2 * (attend.getReductionList().size() && layout.held == Axis::Keys ? length : double(layout.queries));
+}
+
+} // namespace caa::attend

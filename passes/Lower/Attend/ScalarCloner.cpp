@@ -1,0 +1,76 @@
+// Recursion over the region's expression, demand-driven: a branch that is not taken is never copied.
+#include "passes/Lower/Attend/ScalarCloner.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+
+namespace caa::attend {
+
+bool isConstant(Value value, double expected) {
+  Attribute attribute;
+  if (!matchPattern(value, m_Constant(&attribute)))
+    return false;
+  if (auto number = dyn_cast<FloatAttr>(attribute))
+    return number.getValueAsDouble() == expected;
+  if (auto number = dyn_cast<IntegerAttr>(attribute))
+    return number.getType().isInteger(1) ? number.getValue().getBoolValue() == (expected != 0)
+                                         : number.getValue().getSExtValue() == int64_t(expected);
+  return false;
+}
+
+Value ScalarCloner::constant(Location location, TypedAttr value) {
+  return arith::ConstantOp::create(builder, location, value);
+}
+
+Value ScalarCloner::get(Value value) {
+  if (Value copy = copies.lookup(value))
+    return copy;
+  Value result;
+  if (known && known->count(value))
+    result = constant(value.getLoc(), known->lookup(value));
+  else if (Value given = leaf(value))
+    result = given;
+  else
+    result = copy(value.getDefiningOp(), cast<OpResult>(value).getResultNumber());
+  return copies[value] = result;
+}
+
+Value ScalarCloner::copy(Operation *op, unsigned result) {
+  if (auto select = dyn_cast<arith::SelectOp>(op)) {
+    Value condition = get(select.getCondition());
+    if (isConstant(condition, 1))
+      return get(select.getTrueValue());
+    if (isConstant(condition, 0))
+      return get(select.getFalseValue());
+  }
+  if (isa<arith::MulFOp, arith::AndIOp>(op))
+    for (unsigned side : {0u, 1u}) {
+      // Look first at the side that is cheap to see through, so that nothing is copied for nothing.
+      Value factor = get(op->getOperand(side));
+      if (isConstant(factor, 0))
+        return factor;
+    }
+  if (isa<arith::AddFOp>(op))
+    for (unsigned side : {0u, 1u})
+      if (isConstant(get(op->getOperand(side)), 0))
+        return get(op->getOperand(1 - side));
+  if (isa<arith::SubFOp>(op) && isConstant(get(op->getOperand(1)), 0))
+    return get(op->getOperand(0));
+
+  IRMapping mapping;
+  for (Value operand : op->getOperands())
+    mapping.map(operand, get(operand));
+  Operation *clone = op->clone(mapping);
+  SmallVector<Value> folded;
+  if (succeeded(builder.tryFold(clone, folded))) {
+    clone->destroy();
+    return folded[result];
+  }
+  builder.insert(clone);
+  return clone->getResult(result);
+}
+
+} // namespace caa::attend
