@@ -2,6 +2,7 @@
 #include "codegen/Schedule/Schedule.h"
 #include "dialect/Caa/CaaDialect.h"
 #include "dialect/Tile/TileDialect.h"
+#include "passes/Lower/Attend/LowerAttend.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -20,5 +21,6 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   caa::registerTensorPasses();
   caa::registerSchedulePasses();
+  caa::registerLowerAttendPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "caa-opt\n", registry));
 }

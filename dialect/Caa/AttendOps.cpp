@@ -1,10 +1,40 @@
 // Verifier and accessors of `attend`, the op that looks at other tokens.
 #include "dialect/Caa/CaaDialect.h"
 
+#include "mlir/IR/DialectImplementation.h"
+
 using namespace mlir;
 
 namespace caa {
 
+Attribute ReductionAttr::parse(AsmParser &parser, Type) {
+  FailureOr<ReductionKind> kind;
+  FailureOr<Axis> axis;
+  int64_t value = -1, count = -1;
+  if (parser.parseLess() || failed(kind = FieldParser<ReductionKind>::parse(parser)) || parser.parseKeyword("over") ||
+      failed(axis = FieldParser<Axis>::parse(parser)))
+    return {};
+  while (succeeded(parser.parseOptionalComma())) {
+    StringRef which;
+    SMLoc place = parser.getCurrentLocation();
+    if (parser.parseKeyword(&which) || parser.parseEqual() || parser.parseInteger(which == "value" ? value : count))
+      return {};
+    if (which != "value" && which != "count") {
+      parser.emitError(place, "expected 'value' or 'count'");
+      return {};
+    }
+  }
+  return parser.parseGreater() ? Attribute() : get(parser.getContext(), *kind, *axis, value, count);
+}
+
+void ReductionAttr::print(AsmPrinter &printer) const {
+  printer << "<" << stringifyReductionKind(getKind()) << " over " << stringifyAxis(getAxis());
+  if (getValue() >= 0)
+    printer << ", value = " << getValue();
+  if (getCount() >= 0)
+    printer << ", count = " << getCount();
+  printer << ">";
+}
 
 int64_t AttendOp::getNumHeads() {
   int64_t heads = 1;

@@ -50,7 +50,7 @@ def Caa_ReductionAttr : Caa_Attr<"Reduction", "reduce"> {
   }];
   let parameters = (ins EnumParameter<Caa_ReductionKind>:$kind, EnumParameter<Caa_AxisKind>:$axis,
                         DefaultValuedParameter<"int64_t", "-1">:$value, DefaultValuedParameter<"int64_t", "-1">:$count);
-  let assemblyFormat = "`<` $kind `over` $axis (`,` `value` `=` $value^)? (`,` `count` `=` $count^)? `>`";
+  let hasCustomAssemblyFormat = 1; // #caa.reduce<softmax over keys, value = 1>
 }
 
 #endif

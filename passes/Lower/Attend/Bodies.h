@@ -4,6 +4,7 @@
 #include "passes/Lower/Attend/Intervals.h"
 #include "passes/Lower/Attend/Numbers.h"
 #include "passes/Lower/Attend/RegionFacts.h"
+#include "passes/Lower/Attend/ScalarCloner.h"
 
 namespace caa::attend {
 

@@ -18,7 +18,7 @@ class KernelBuilder {
 public:
   KernelBuilder(AttendOp attend, const Buffers &buffers, const Options &options, const Layout &layout, OpBuilder &builder)
       : attend(attend), location(attend.getLoc()), facts(attend), layout(layout), buffers(buffers), b(builder),
-        bodies(chooseBodies(facts, layout, options.bodies)), length(tile::ExtentOp::create(b, location, tile::Extent::Length)),
+        bodies(chooseBodies(facts, layout, options.bodies)), length(tile::ExtentOp::create(b, location, b.getIndexType(), tile::Extent::Length)),
         loader(facts, this->layout, buffers.operands, length) {
     for (unsigned r = 0; r < attend.getReductionList().size(); ++r) {
       reductions.emplace_back(facts, this->layout, r);
@@ -80,7 +80,7 @@ private:
 };
 
 ArrayAttr KernelBuilder::build() {
-  Value item = tile::ItemOp::create(b, location);
+  Value item = tile::ItemOp::create(b, location, b.getIndexType());
   int64_t step = layout.size(layout.held);
   if (addsToMemory) {
     Value batch = arith::DivUIOp::create(b, location, item, index(groups())), number = arith::RemUIOp::create(b, location, item, index(groups()));
@@ -258,7 +258,8 @@ SmallVector<Value> KernelBuilder::visitTile(const Body &body, const HeadValues &
 
   Value end = arith::IndexCastOp::create(b, location, b.getI64Type(), length);
   auto isInside = [&](const AxisTile &tile) -> Value {
-    Value tokens = map.scalar(loader.tokens(b, tile.axis, tile.start));
+    Value tokens = tile.tiles.lookup(attend.getBody().getArgument(tile.axis == Axis::Queries ? 0 : 1));
+    tokens = map.scalar(tokens ? tokens : loader.tokens(b, tile.axis, tile.start));
     return arith::CmpIOp::create(map.body(), location, arith::CmpIPredicate::slt, tokens, end);
   };
   PairTile pairs{b, held, swept, map, cloner, body.inside ? Value() : isInside(held), body.inside ? Value() : isInside(swept)};

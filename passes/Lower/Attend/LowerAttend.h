@@ -15,5 +15,5 @@ namespace caa::attend {
 
 namespace caa {
 /// Registers the passes of this folder with caa-opt.
-inline void registerLowerAttendPasses() { attend::registerPasses(); }
+inline void registerLowerAttendPasses() { attend::registerLowerAttendPasses(); }
 } // namespace caa

@@ -39,9 +39,12 @@ SmallVector<Value> MapBuilder::finish() {
   for (Value scalar : yields)
     types.push_back(tile::TileType::get(outside.getContext(), rows, columns, scalar.getType()));
   tile::YieldOp::create(inside, location, yields);
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block->without_terminator())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  SmallVector<Operation *> ops;
+  for (Operation &op : block->without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
+    if (isOpTriviallyDead(op))
+      op->erase();
   for (unsigned n = operands.size(); n-- > 0;)
     if (block->getArgument(n).use_empty()) {
       block->eraseArgument(n);

@@ -90,7 +90,7 @@ Value Visits::visit(OpBuilder &builder, const HeadValues &head, const HeldFacts 
   auto number = [&](int64_t body) { return arith::ConstantIntOp::create(builder, location, body, 32); };
   Value chosen = number(0);
   // The more a body knows the later it is asked, so that the one that knows most wins.
-  SmallVector<unsigned> order(llvm::seq<unsigned>(1, bodies.size()));
+  auto order = llvm::to_vector(llvm::seq<unsigned>(1, bodies.size()));
   llvm::stable_sort(order, [&](unsigned a, unsigned b) { return bodies[a].known.size() < bodies[b].known.size(); });
   for (unsigned body : order) {
     Value fits = inside;
