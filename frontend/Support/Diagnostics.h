@@ -33,7 +33,7 @@ public:
   unsigned errorCount() const { return errors; }
   void flush();
 
-  // From here on, diagnostics of `context` arrive here. Remarks pass only if `remarks`.
+  // From here on, diagnostics of `context`, which must live longer, arrive here. Remarks pass only if `remarks`.
   void attach(mlir::MLIRContext &context, bool remarks);
 
   // Between `mute` and `unmute` nothing is recorded: for an evaluation that only finds out a shape.
