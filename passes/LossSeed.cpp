@@ -2,6 +2,7 @@
 #include "passes/LossSeed.h"
 
 #include "dialect/Caa/Builders.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
@@ -12,15 +13,19 @@ Value buildLossSeed(OpBuilder &builder, LossOp loss, Value gradient) {
   Value scale = LossScaleOp::create(builder, location, perHeadType(1, 1, builder.getF32Type()), loss.getIndex());
   Type type = loss.getValue().getType();
   Value mask = loss.getMask();
-  if (!mask && !gradient)
-    return BroadcastOp::create(builder, location, type, scale, loss.getValue());
-  // Without a mask the loss itself gives the batch and the length.
-  SmallVector<Value> operands = {mask ? mask : loss.getValue(), scale};
+  if (!mask) { // an input gives the batch and the length
+    Value like = loss->getParentOfType<func::FuncOp>().getArgument(0);
+    Value everywhere = BroadcastOp::create(builder, location, type, scale, like);
+    if (!gradient)
+      return everywhere;
+    return buildMap(builder, location, type, {everywhere, gradient},
+                    [](ScalarBuilder &scalars, ValueRange v) { return scalars.mul(v[0], v[1]); });
+  }
+  SmallVector<Value> operands = {mask, scale};
   if (gradient)
     operands.push_back(gradient);
   return buildMap(builder, location, type, operands, [&](ScalarBuilder &scalars, ValueRange v) {
-    Value factor = gradient ? scalars.mul(v[1], v[2]) : v[1];
-    return mask ? scalars.select(v[0], factor) : factor;
+    return scalars.select(v[0], gradient ? scalars.mul(v[1], v[2]) : v[1]);
   });
 }
 

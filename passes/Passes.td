@@ -47,4 +47,28 @@ def Autodiff : Pass<"caa-autodiff", "::mlir::ModuleOp"> {
                     Statistic<"accumulations", "accumulations", "Contributions to gradients of parameters">];
 }
 
+def MergeAttends : Pass<"caa-merge-attends", "::mlir::ModuleOp"> {
+  let summary = "Compute branches of an attention that multiply the same rows in one attend";
+  let description = [{
+    Takes: functions before autodiff. Gives: the same with fewer attends. Two merge if both take the dot product of the same
+    query and key rows, run over the same heads, neither needs the other's results, and neither or both rank keys. The
+    remark `separate-attention` says why two over the same rows stayed apart.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let statistics = [Statistic<"merged", "merged", "Attends that joined another one">];
+}
+
+def FactorAttend : Pass<"caa-factor-attend", "::mlir::ModuleOp"> {
+  let summary = "Let rows of an attend that are multiples of one vector be that vector, with weights";
+  let description = [{
+    Takes: functions after autodiff. A row that is a number per token times a vector, where another row is that vector or
+    another multiple of it, becomes the vector; the number enters the region as a weight. Then sums of one attend that have
+    the same value and are only added up become one. Gives, for the adjoint of a mixture of softmaxes over the same values,
+    one dot product with the values and one sum for each of the queries, keys and values.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let statistics = [Statistic<"rows", "rows", "Rows of which a factor was taken out">,
+                    Statistic<"sums", "sums", "Sums that joined another one">];
+}
+
 #endif

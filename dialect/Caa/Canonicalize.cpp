@@ -284,12 +284,15 @@ private:
   }
 };
 
-/// as_row of a sum over tokens is a sum over tokens that gives a row.
+/// as_row of a sum over tokens, maybe reshaped, is a sum over tokens that gives a row.
 struct RowOfSum : OpRewritePattern<AsRowOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(AsRowOp op, PatternRewriter &rewriter) const override {
-    auto sum = op.getValue().getDefiningOp<ReduceTokensOp>();
+    Value value = op.getValue();
+    if (auto reshape = value.getDefiningOp<ReshapeOp>())
+      value = reshape.getValue();
+    auto sum = value.getDefiningOp<ReduceTokensOp>();
     if (!sum || !sum->hasOneUse())
       return failure();
     rewriter.replaceOpWithNewOp<ReduceTokensOp>(op, op.getType(), sum.getValue());
