@@ -19,6 +19,8 @@ using Action = std::function<Status()>;
 
 /// `data tokenizer` and `data prepare` (cli_data.cpp).
 void addDataCommands(CLI::App &app, Action &action);
+/// `report` (cli_report.cpp).
+void addReportCommand(CLI::App &app, Action &action);
 
 /// Prints an error to stderr (colour on a terminal) and returns its exit status.
 int reportError(const Error &error);

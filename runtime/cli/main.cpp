@@ -14,6 +14,7 @@ int main(int argc, char **argv) {
   app.require_subcommand(1);
   Action action;
   addDataCommands(app, action);
+  addReportCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &asked) { // --help, --version
