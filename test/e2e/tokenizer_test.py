@@ -11,7 +11,7 @@ import unittest
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from programs import SOURCE, FolderTest, run
+from programs import FolderTest, run
 
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
         r"|\s+(?!\S)|\s+")
@@ -37,13 +37,13 @@ POOLS = [
 def hostile_texts(rng):
     texts = ["", " ", "a"]
     for glue in ["", rng.choice([" ", "a", "'"])]:
-        texts += [glue.join(UNICODE[i:i + 4000]) for i in range(0, len(UNICODE), 4000)]
+        texts += [glue.join(UNICODE[i:i + 500]) for i in range(0, len(UNICODE), 500)]
     for _ in range(800):
         pools = rng.sample(POOLS, rng.randint(1, 4))
         texts.append("".join(rng.choice(rng.choice(pools)) for _ in range(rng.randint(0, 80))))
     for character in "a \n0.é中😀":
-        texts += [character * n for n in (1, 2, 47, 48, 49, 50, 5000)]
-    texts.append("".join(rng.choice("ab") for _ in range(20000)))
+        texts += [character * n for n in (1, 2, 47, 48, 49, 50, 3000)]
+    texts.append("".join(rng.choice("ab") for _ in range(3000)))
     return texts
 
 
@@ -81,6 +81,8 @@ class TokenizerTest(FolderTest):
         theirs = Tokenizer.from_file(str(path))
         for mode in ["text", "special"]:
             theirs.encode_special_tokens = mode == "text"
+            if mode == "special":
+                texts = texts[::4]
             done = run("tokenize", path, mode, *loose, input=json.dumps(texts, ensure_ascii=False))
             expected = [e.ids for e in theirs.encode_batch(texts, add_special_tokens=False)]
             for text, ours, due in zip(texts, json.loads(done.stdout), expected):
@@ -99,12 +101,13 @@ class TokenizerTest(FolderTest):
                 pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])),
         }
         texts = hostile_texts(self.rng) + self.lines[:200]
+        few = texts[::7]
         for name, shape in shapes.items():
             with self.subTest(name):
                 path = self.folder / f"{name}.json"
                 library_tokenizer(self.lines, **shape).save(str(path))
                 # Spaces that were put in front stay in what is decoded.
-                self.expect_equal(path, texts, *["loose"] * (name == "prefix"))
+                self.expect_equal(path, few if name in ("prefix", "digits") else texts, *["loose"] * (name == "prefix"))
 
     def test_merges_as_strings_are_the_same_as_merges_as_pairs(self):
         path = self.folder / "pairs.json"
@@ -119,6 +122,7 @@ class TokenizerTest(FolderTest):
     def test_a_trained_tokenizer_loads_in_the_public_library_and_encodes_the_same(self):
         text = self.folder / "text.txt"
         text.write_text("\n".join(self.lines))
+        texts = hostile_texts(self.rng)[::7] + self.lines[:50]
         for vocabulary in [257, 300, 2000]:
             path = self.folder / f"own{vocabulary}.json"
             run("caa-run", "data", "tokenizer", text, "-o", path, "--vocab", vocabulary)
@@ -127,21 +131,21 @@ class TokenizerTest(FolderTest):
             self.assertEqual(sorted(theirs.get_vocab().values()), list(range(vocabulary)))
             self.assertEqual(theirs.token_to_id("<|endoftext|>"), vocabulary - 1)
             self.assertEqual(theirs.decode(theirs.encode(self.lines[0]).ids), self.lines[0])
-            self.expect_equal(path, hostile_texts(self.rng)[::5] + self.lines[:50])
+            self.expect_equal(path, texts)
 
     def test_training_merges_the_most_frequent_pair_lowest_ids_first(self):
         """The definition, done slowly: recount all pairs of all pieces for each merge."""
         alphabet = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        text = "\n".join(self.lines[:150])
+        text = "\n".join(self.lines[:60])
         (self.folder / "text.txt").write_text(text)
-        run("caa-run", "data", "tokenizer", self.folder / "text.txt", "-o", self.folder / "own.json", "--vocab", 457)
+        run("caa-run", "data", "tokenizer", self.folder / "text.txt", "-o", self.folder / "own.json", "--vocab", 357)
         ours = json.loads((self.folder / "own.json").read_text())["model"]
         by_id = [s for s, _ in sorted(ours["vocab"].items(), key=lambda entry: entry[1])]
         ids = {s: i for i, s in enumerate(by_id[:256])}
         pieces = collections.Counter(piece for piece, _ in alphabet.pre_tokenize_str(text))
         pieces = [([ids[c] for c in piece], count) for piece, count in pieces.items()]
         names, merges = by_id[:256], []
-        while len(names) < 456:
+        while len(names) < 356:
             pairs = collections.Counter()
             for symbols, count in pieces:
                 for pair in zip(symbols, symbols[1:]):
