@@ -40,7 +40,7 @@ private:
     return size == 1 && group > 1 ? Sharing::PerHead : size == group ? Sharing::WholeGroup : Sharing::PartOfGroup;
   }
 
-  void zeroResults(Value batch, Value groupNumber);
+  void zeroResults(Value batch, Value groupNumber, Value only);
   void holdTile(Value batch, Value groupNumber, Value start);
   States sweep(const HeadValues &head, const AxisTile &held, const States &states);
   SmallVector<Value> visitTile(const Body &body, const HeadValues &head, const AxisTile &held, Value start, ValueRange carried);
@@ -84,7 +84,7 @@ ArrayAttr KernelBuilder::build() {
   int64_t step = layout.size(layout.held);
   if (addsToMemory) {
     Value batch = arith::DivUIOp::create(b, location, item, index(groups())), number = arith::RemUIOp::create(b, location, item, index(groups()));
-    zeroResults(batch, number);
+    zeroResults(batch, number, {});
     Value tiles = arith::CeilDivUIOp::create(b, location, length, index(step));
     loop(tiles, {}, [&](Value tile, ValueRange) -> SmallVector<Value> {
       holdTile(batch, number, arith::MulIOp::create(b, location, tile, index(step)));
@@ -96,9 +96,9 @@ ArrayAttr KernelBuilder::build() {
   Value tiles = arith::CeilDivUIOp::create(b, location, length, index(step));
   Value tile = arith::RemUIOp::create(b, location, item, tiles), rest = arith::DivUIOp::create(b, location, item, tiles);
   Value number = arith::RemUIOp::create(b, location, rest, index(groups())), batch = arith::DivUIOp::create(b, location, rest, index(groups()));
-  if (llvm::any_of(reductions, [&](const Reduction &r) { return sharing(r) == Sharing::PartOfGroup && group > 1; }))
-    zeroResults(batch, number);
-  holdTile(batch, number, arith::MulIOp::create(b, location, tile, index(step)));
+  Value start = arith::MulIOp::create(b, location, tile, index(step));
+  zeroResults(batch, number, start);
+  holdTile(batch, number, start);
   return b.getArrayAttr({tile::TermAttr::get(b.getContext(), groups(), 1, 1, step, 0, 1)});
 }
 
@@ -116,28 +116,28 @@ SmallVector<Value> KernelBuilder::loop(Value count, ValueRange inits, llvm::func
   return SmallVector<Value>(loop.getResults());
 }
 
-/// Clears what this work item will add to.
-void KernelBuilder::zeroResults(Value batch, Value groupNumber) {
+/// Clears what this work item will add to: the whole sequence, or (`only`) the tile that it holds.
+void KernelBuilder::zeroResults(Value batch, Value groupNumber, Value only) {
   for (const Reduction &reduction : reductions) {
     bool adds = !reduction.isCarried() || (sharing(reduction) == Sharing::PartOfGroup && group > 1);
     if (!adds || !buffers.results[reduction.firstResult()] || buffers.accumulates[reduction.firstResult()])
       continue;
     Value result = attend.getResult(reduction.firstResult());
-    Axis axis = other(reduction.attribute().getAxis());
-    tile::TileType type = tile::TileType::get(b.getContext(), layout.size(axis), shapeOf(result).width, elementOf(result));
-    int64_t heads = shapeOf(result).heads / groups();
-    Value tiles = arith::CeilDivUIOp::create(b, location, length, index(layout.size(axis)));
+    int64_t heads = shapeOf(result).heads / groups(), step = layout.size(other(reduction.attribute().getAxis()));
+    auto type = tile::TileType::get(b.getContext(), step, shapeOf(result).width, elementOf(result));
     loop(index(heads), {}, [&](Value head, ValueRange) -> SmallVector<Value> {
-      Value first = arith::MulIOp::create(b, location, groupNumber, index(heads));
-      Value stored = arith::AddIOp::create(b, location, first, head);
-      loop(tiles, {}, [&](Value tile, ValueRange) -> SmallVector<Value> {
+      Value stored = arith::AddIOp::create(b, location, arith::MulIOp::create(b, location, groupNumber, index(heads)), head);
+      auto clear = [&](Value start) -> SmallVector<Value> {
         Value zero = arith::ConstantOp::create(b, location, b.getZeroAttr(type.getElement()));
         Value zeros = tile::SplatOp::create(b, location, type, zero);
-        Value indices[] = {batch, arith::MulIOp::create(b, location, tile, index(layout.size(axis))), stored, index(0)};
-        tile::StoreOp::create(b, location, zeros, buffers.results[reduction.firstResult()], indices);
+        tile::StoreOp::create(b, location, zeros, buffers.results[reduction.firstResult()], ValueRange{batch, start, stored, index(0)});
         return {};
+      };
+      if (only)
+        return clear(only);
+      return loop(arith::CeilDivUIOp::create(b, location, length, index(step)), {}, [&](Value tile, ValueRange) {
+        return clear(arith::MulIOp::create(b, location, tile, index(step)));
       });
-      return {};
     });
   }
 }

@@ -1,6 +1,37 @@
 // Context-adaptive attention, forward: the ranking kernel and the kernel of both branches.
 // RUN: caa-opt --caa-lower-attend %s | FileCheck %s
 
+// The ranking kernel sweeps over scores alone.
+// CHECK-LABEL: func.func private @tau
+// CHECK:         %[[EMPTY:.*]] = tile.ranking
+// CHECK:         %[[FULL:.*]] = tile.sweep {{.*}} iter(%[[EMPTY]])
+// CHECK:           tile.rank %{{.*}}, %{{.*}} where
+// CHECK:           tile.rank %{{[^ ]*}}, %{{[^ ]*}} :
+// CHECK:         tile.threshold %[[FULL]]
+
+// Both branches in one sweep: one product of scores a tile, whatever the tile is to them.
+// CHECK-LABEL: func.func private @branches
+// CHECK:         tile.sweep
+// In general: two products with values.
+// CHECK-COUNT-1: {transposeB}
+// CHECK-COUNT-2: tile.dot %{{.*}} add
+// CHECK:         tile.next
+// Beyond the window: no trace of it.
+// CHECK-COUNT-1: {transposeB}
+// CHECK-NOT:     caa.clip
+// CHECK-COUNT-1: tile.dot %{{.*}} add
+// CHECK:         tile.next %arg10, %arg11, %arg12
+// Inside the window and before the query: a comparison with the threshold is all that is left of the sets.
+// CHECK-COUNT-1: {transposeB}
+// CHECK-NOT:     arith.cmpi
+// CHECK-NOT:     caa.clip
+// CHECK-COUNT-2: tile.dot %{{.*}} add
+// CHECK:         tile.next
+// On the window's edge.
+// CHECK:         caa.clip
+// CHECK-COUNT-2: tile.dot %{{.*}} add
+// CHECK:         tile.next
+
 func.func private @tau(%q: tensor<?x?x2x16xf32>, %k: tensor<?x?x2x16xf32>, %n: tensor<?x?x1x1xi64>)
     -> tensor<?x?x2x1xf32> attributes {caa.kernel} {
   %tau = caa.attend queries(%q, %n) keys(%k) heads() reductions [#caa.reduce<kth over keys, count = 1>]
