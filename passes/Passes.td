@@ -71,4 +71,15 @@ def FactorAttend : Pass<"caa-factor-attend", "::mlir::ModuleOp"> {
                     Statistic<"sums", "sums", "Sums that joined another one">];
 }
 
+def FuseHeadLoss : Pass<"caa-fuse-head-loss", "::mlir::ModuleOp"> {
+  let summary = "The head's linear, its cross entropy, the loss and their adjoints as one op that runs in chunks of tokens";
+  let description = [{
+    Takes: functions after autodiff. Gives: `caa.head_loss` for a loss whose value is the cross entropy of a linear, if
+    nothing else reads the logits or their gradient; with the gradients of input, weight and bias where the function has
+    them. The remark `whole-logits` says why a head was left as it is.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let statistics = [Statistic<"fused", "fused", "Heads that became one op">];
+}
+
 #endif

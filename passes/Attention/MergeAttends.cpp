@@ -174,7 +174,7 @@ class MergeAttendsPass : public impl::MergeAttendsBase<MergeAttendsPass> {
                            : ranks(a) != ranks(b) ? "one of them ranks the keys that a third selects from"
                                                   : "they differ in their number of heads";
         remark::missed(b.getLoc(), remark::RemarkOpts::name("separate-attention").category("attention"))
-            << "computes scores of the same queries and keys again in a pass of its own: " << reason;
+            << ("computes scores of the same queries and keys again in a pass of its own: " + reason).str();
       }
   }
 };

@@ -4,7 +4,7 @@
 
 // REMARK: caa.mlir:84:14: remark: [Passed] merged-attention
 // REMARK: caa.mlir:67:15: remark: [Missed] separate-attention
-// REMARK-SAME: computes scores of the same queries and keys again in a pass of its own: {{.*}}it needs a result of the other one
+// REMARK-SAME: computes scores of the same queries and keys again in a pass of its own: it needs a result of the other one
 
 // A soft cap, a slope per head, a hard window and the first keys: one score for both branches.
 // CHECK-LABEL: func.func @mixture
