@@ -237,7 +237,10 @@ LogicalResult EntryScheduler::schedule(Operation &op) {
 }
 
 FailureOr<Entry> EntryScheduler::run() {
-  entry.name = function.getName().str();
+  // "export.caa.forward" is the export's symbol: a model may have the name of an entry.
+  StringRef name = function.getName();
+  name.consume_front("export.");
+  entry.name = name.str();
   addInputs();
   if (failed(addOutputs()))
     return failure();

@@ -92,7 +92,8 @@ enum caa_dtype { CAA_F32 = 0, CAA_F64 = 1, CAA_I32 = 2, CAA_I64 = 3, CAA_BOOL = 
 enum caa_init { CAA_INIT_ZEROS = 0, CAA_INIT_ONES = 1, CAA_INIT_NORMAL = 2, CAA_INIT_UNIFORM = 3 };
 
 /* A trained parameter, fp32, row-major. Its master value and its gradient lie at `offset` (in elements, a multiple of 16)
-   of two arenas of the same layout, which the runtime owns. */
+   of two arenas of the same layout, which the runtime owns. Those of an export NAME are called `NAME:path`: they belong to
+   that export alone, and training the model leaves them out. */
 typedef struct caa_parameter {
   caa_text name;
   caa_text group;      /* optimizer group, "" for none */
@@ -191,7 +192,8 @@ typedef struct caa_command {
 } caa_command;
 
 /* Entries of a model: "micro_step" (forward, backward, gradients added), "eval_step" (losses), "logits" (forward to
-   the value "logits"), "loss_counts". Per export NAME: "NAME.forward", "NAME.gradient". */
+   the value "logits"), "loss_counts". Per export NAME: "NAME.forward", "NAME.gradient" (adds the parameters' gradients; takes
+   d_<result>, and d_<loss> [1, 1] for each named loss; gives d_<input>), and, if it has losses, "NAME.loss_counts". */
 typedef struct caa_entry {
   caa_text name;
   uint32_t first_command, command_count;

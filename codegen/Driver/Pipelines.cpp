@@ -1,0 +1,57 @@
+// Which passes make up each phase, in order.
+#include "codegen/Driver/Pipelines.h"
+#include "codegen/Schedule/Schedule.h"
+#include "dialect/Caa/CaaDialect.h"
+#include "dialect/Tile/TileDialect.h"
+#include "passes/Lower/Attend/LowerAttend.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace caa {
+
+StringRef phaseName(Phase phase) {
+  static constexpr StringRef names[] = {"read",          "differentiate", "optimize",      "form-kernels",
+                                        "lower-kernels", "schedule",      "generate-code", "link"};
+  return names[unsigned(phase)];
+}
+
+void addPasses(Phase phase, OpPassManager &passes, StringRef precision) {
+  switch (phase) {
+  case Phase::Differentiate:
+    passes.addPass(createDecompose());
+    passes.addPass(createCanonicalizerPass());
+    passes.addPass(createAutodiff());
+    break;
+  case Phase::Optimize:
+    passes.addPass(createResolvePrecision({precision.str()}));
+    passes.addPass(createCanonicalizerPass());
+    passes.addPass(createCSEPass());
+    break;
+  case Phase::LowerKernels:
+    passes.addPass(attend::createLowerAttend());
+    break;
+  default:
+    break;
+  }
+}
+
+void registerDialects(DialectRegistry &registry) {
+  registry.insert<CaaDialect, tile::TileDialect, arith::ArithDialect, func::FuncDialect, math::MathDialect, memref::MemRefDialect,
+                  scf::SCFDialect, vector::VectorDialect>();
+}
+
+void registerPasses() {
+  registerTransformsPasses();
+  registerTensorPasses();
+  registerLowerAttendPasses();
+  registerSchedulePasses();
+}
+
+} // namespace caa
