@@ -3,6 +3,9 @@
 #include "passes/Kernels/Passes.h"
 #include "passes/Kernels/TileFunction.h"
 
+#include "mlir/IR/Dominance.h"
+#include "mlir/Transforms/CSE.h"
+
 using namespace mlir;
 
 namespace caa {
@@ -33,8 +36,12 @@ class LowerTokenwisePass : public impl::LowerTokenwiseBase<LowerTokenwisePass> {
         lowerTokens(function);
     }
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (function->hasAttr("tile.kernel"))
+      if (function->hasAttr("tile.kernel")) {
         mergeTileMaps(function);
+        IRRewriter rewriter(&getContext());
+        DominanceInfo dominance(function);
+        eliminateCommonSubExpressions(rewriter, dominance, function);
+      }
   }
 };
 

@@ -83,7 +83,7 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
   if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
     Value from = broadcast.getValue();
     Shape in = tileShape(from), out = tileShape(value);
-    Place source{scopes.derive(place.head, 1, out.heads / in.heads, 0), in.width == 1 ? Index{} : place.column,
+    Place source{in.heads == 1 ? Index{} : scopes.derive(place.head, 1, out.heads / in.heads, 0), in.width == 1 ? Index{} : place.column,
                  in.width == 1 ? 1 : place.width};
     return {widen(emit(from, source), rowsOf(value), place.width)};
   }
@@ -155,7 +155,7 @@ void TokenEmitter::emitMap(MapOp map, const Place &place, unsigned depth) {
   SmallVector<Value> operands;
   for (Value operand : map.getOperands()) {
     Shape in = tileShape(operand);
-    Place source{scopes.derive(place.head, 1, shape.heads / in.heads, 0), in.width == 1 ? Index{} : place.column,
+    Place source{in.heads == 1 ? Index{} : scopes.derive(place.head, 1, shape.heads / in.heads, 0), in.width == 1 ? Index{} : place.column,
                  in.width == 1 ? 1 : place.width};
     operands.push_back(emit(operand, source));
   }
