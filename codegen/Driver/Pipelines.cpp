@@ -3,6 +3,7 @@
 #include "codegen/Schedule/Schedule.h"
 #include "dialect/Caa/CaaDialect.h"
 #include "dialect/Tile/TileDialect.h"
+#include "passes/Kernels/Passes.h"
 #include "passes/Lower/Attend/LowerAttend.h"
 #include "passes/Passes.h"
 
@@ -34,7 +35,11 @@ void addPasses(Phase phase, OpPassManager &passes, StringRef precision) {
     passes.addPass(createCanonicalizerPass());
     passes.addPass(createCSEPass());
     break;
+  case Phase::FormKernels:
+    passes.addPass(createFormKernels());
+    break;
   case Phase::LowerKernels:
+    passes.addPass(createLowerTokenwise());
     passes.addPass(attend::createLowerAttend());
     break;
   default:
@@ -50,6 +55,7 @@ void registerDialects(DialectRegistry &registry) {
 void registerPasses() {
   registerTransformsPasses();
   registerTensorPasses();
+  registerKernelPasses();
   registerLowerAttendPasses();
   registerSchedulePasses();
 }
