@@ -87,6 +87,12 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
                  in.width == 1 ? 1 : place.width};
     return {widen(emit(from, source), rowsOf(value), place.width)};
   }
+  if (auto reduce = dyn_cast<ReduceHeadsOp>(op))
+    return {emitReduceHeads(reduce, place)};
+  if (auto sum = dyn_cast<SumPartialsOp>(op))
+    return {emitSumPartials(sum, place)};
+  if (auto constant = dyn_cast<ConstantOp>(op))
+    return {function.splat(cast<TypedAttr>(cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>()), 1, place.width)};
   if (place.width != width) { // a part of what is computed whole
     SmallVector<Value> parts = emitParts(value, {place.head, {}, width});
     int64_t start = place.column.constant;
@@ -106,10 +112,6 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
     Value operand = emit(reduce.getValue(), whole(reduce.getValue()));
     return {typeOf(operand).getColumns() == 1 ? operand : function.reduce(tile::Combine::Add, operand, typeOf(operand).getRows(), 1)};
   }
-  if (auto reduce = dyn_cast<ReduceHeadsOp>(op))
-    return {emitReduceHeads(reduce, place)};
-  if (auto sum = dyn_cast<SumPartialsOp>(op))
-    return {emitSumPartials(sum, place)};
   if (auto rope = dyn_cast<RopeOp>(op))
     return emitRope(rope, place);
   if (auto table = dyn_cast<RopeTableOp>(op))
@@ -124,8 +126,6 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
   }
   if (isa<IndexOp, HasNextOp>(op))
     return {emitIndex(isa<HasNextOp>(op))};
-  if (auto constant = dyn_cast<ConstantOp>(op))
-    return {function.splat(cast<TypedAttr>(cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>()), 1, place.width)};
   llvm_unreachable("an op that kernel formation does not put into a kernel of token rows");
 }
 
