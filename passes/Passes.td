@@ -82,4 +82,17 @@ def FuseHeadLoss : Pass<"caa-fuse-head-loss", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"fused", "fused", "Heads that became one op">];
 }
 
+def Recompute : Pass<"caa-recompute", "::mlir::ModuleOp"> {
+  let summary = "Compute cheap token-wise values again in the backward pass instead of keeping them";
+  let description = [{
+    Takes: `@micro_step` after fusion, in its final form (nothing after this pass may merge clones with their originals; they
+    carry `caa.recomputed`, which keeps CSE from it). Gives: backward ops that read a clone, made just before the first of
+    them, where the cost model at the top of Recompute.cpp finds it worth while; the attribute `caa.kept_bytes_per_token`.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let options = [Option<"policy", "policy", "std::string", /*default=*/"\"cheap\"", "off or cheap">];
+  let statistics = [Statistic<"bytesKept", "bytes-kept", "Bytes per token that are kept from forward to backward">,
+                    Statistic<"bytesSaved", "bytes-saved", "Bytes per token that are computed again instead">];
+}
+
 #endif
