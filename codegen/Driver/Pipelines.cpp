@@ -28,12 +28,19 @@ void addPasses(Phase phase, OpPassManager &passes, StringRef precision) {
   case Phase::Differentiate:
     passes.addPass(createDecompose());
     passes.addPass(createCanonicalizerPass());
+    passes.addPass(createCSEPass());
+    passes.addPass(createMergeAttends());
     passes.addPass(createAutodiff());
     break;
   case Phase::Optimize:
     passes.addPass(createResolvePrecision({precision.str()}));
     passes.addPass(createCanonicalizerPass());
     passes.addPass(createCSEPass());
+    passes.addPass(createFactorAttend());
+    passes.addPass(createFuseHeadLoss());
+    passes.addPass(createCanonicalizerPass());
+    passes.addPass(createCSEPass());
+    passes.addPass(createRecompute());
     break;
   case Phase::FormKernels:
     passes.addPass(createFormKernels());
