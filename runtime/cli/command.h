@@ -21,6 +21,13 @@ using Action = std::function<Status()>;
 void addDataCommands(CLI::App &app, Action &action);
 /// `report` (cli_report.cpp).
 void addReportCommand(CLI::App &app, Action &action);
+/// One file each, cli_<command>.cpp.
+void addTrainCommand(CLI::App &app, Action &action);
+void addEvalCommand(CLI::App &app, Action &action);
+void addGenerateCommand(CLI::App &app, Action &action);
+void addCallCommand(CLI::App &app, Action &action);
+void addInspectCommand(CLI::App &app, Action &action);
+void addBenchCommand(CLI::App &app, Action &action);
 
 /// Prints an error to stderr (colour on a terminal) and returns its exit status.
 int reportError(const Error &error);

@@ -15,6 +15,12 @@ int main(int argc, char **argv) {
   Action action;
   addDataCommands(app, action);
   addReportCommand(app, action);
+  addTrainCommand(app, action);
+  addEvalCommand(app, action);
+  addGenerateCommand(app, action);
+  addCallCommand(app, action);
+  addInspectCommand(app, action);
+  addBenchCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success &asked) { // --help, --version

@@ -38,11 +38,11 @@ Result<EntryPlan> planEntry(const Image &image, std::string_view entry, int64_t 
 
 /// What an entry works on. Spans are in the image's order; values in the entry's order, valueBytes each.
 struct Bindings {
-  std::span<float> parameters, gradients; // arenas of parameterElements(image)
-  std::span<float> lossScale;             // one per loss
-  std::span<double> lossSum, lossCount;
-  std::span<double> reports; // five per report
-  std::vector<void *> values;
+  std::span<float> parameters = {}, gradients = {}; // arenas of parameterElements(image)
+  std::span<float> lossScale = {};                  // one per loss
+  std::span<double> lossSum = {}, lossCount = {};
+  std::span<double> reports = {}; // five per report
+  std::vector<void *> values = {};
 };
 
 /// Elements of the arena of parameters (and of that of gradients).

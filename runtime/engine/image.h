@@ -50,7 +50,7 @@ public:
   /// Where the image lies once loaded, from the library's first byte.
   uint64_t address() const { return address_; }
 
-  /// "`caa.so`: <what>", an input error.
+  /// "caa.so: error: <what>", an input error.
   Error error(std::string_view what) const;
 
 private:

@@ -1,0 +1,42 @@
+// `caa-run train`.
+#include "runtime/cli/command.h"
+#include "runtime/cli/compute_options.h"
+#include "runtime/train/trainer.h"
+
+#include <memory>
+
+namespace caa {
+
+void addTrainCommand(CLI::App &app, Action &action) {
+  struct Options : TrainOptions {
+    ComputeOptions compute;
+  };
+  auto options = std::make_shared<Options>();
+  auto *train = app.add_subcommand("train", "Train a compiled model");
+  train->add_option("SO", options->so, "The compiled model")->required();
+  train->add_option("--data", options->data, "A folder of `data prepare` (default: the model's `data`)");
+  train->add_option("--tokens", options->tokens, "Train on the rows of one token file, in order");
+  train->add_option("--run", options->run, "The run's folder (default: runs/<model>-<time>)");
+  train->add_option("--steps", options->steps, "Length of the schedule")->check(CLI::PositiveNumber);
+  train->add_option("--stop-at", options->stopAt, "Save and end after this step")->check(CLI::NonNegativeNumber);
+  train->add_option("--micro-batch", options->microBatch, "Rows computed at once")->check(CLI::PositiveNumber);
+  train->add_option("--eval-every", options->evalEvery, "Steps between validations; 0: never")->check(CLI::NonNegativeNumber);
+  train->add_option("--checkpoint-every", options->checkpointEvery, "Steps between checkpoints; 0: at the end only")
+      ->check(CLI::NonNegativeNumber);
+  train->add_option("--keep", options->keep, "Checkpoints to keep")->capture_default_str()->check(CLI::PositiveNumber);
+  train->add_option("--resume", options->resume, "`auto`, a run or a checkpoint");
+  train->add_option("--weights", options->weights, "Start from these weights (safetensors, also sharded)");
+  train->add_option("--set", options->overrides, "train.KEY=VALUE")->allow_extra_args(false);
+  options->compute.addTo(*train);
+  train->callback([options, &action] {
+    action = [options]() -> Status {
+      CAA_CHECK(options->compute.check());
+      options->threads = options->compute.threads;
+      options->seed = options->compute.seed;
+      CAA_TRY(auto trainer, Trainer::create(*options));
+      return trainer->run();
+    };
+  });
+}
+
+} // namespace caa

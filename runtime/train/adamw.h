@@ -1,0 +1,58 @@
+// AdamW (Loshchilov and Hutter 2019, algorithm 2) with groups, gradient norms and clipping, over whole arenas.
+//
+// Sums run over fixed blocks in a fixed order, so that the result does not depend on the number of threads.
+#pragma once
+
+#include "runtime/train/parameters.h"
+#include "runtime/train/settings.h"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace caa {
+
+/// Norms of the gradient, by who clips by them: [0] is all parameters but those of groups that have a clip of their own.
+struct GradientNorms {
+  std::vector<double> norms;
+  std::vector<std::string> names; // "" first, then the groups'
+  /// All finite and in a range that float32 can square.
+  bool usable() const;
+};
+
+class AdamW {
+public:
+  static Result<AdamW> create(const Image &image, const TrainSettings &settings);
+
+  GradientNorms norms(const ParameterArena &gradients, Threads &threads) const;
+
+  /// One update at rate `lr`, the `update`-th one counted from 1 (bias correction), with every gradient scaled by its
+  /// clip; clamps parameters that have bounds, and sets the gradients to zero.
+  void update(const ParameterArena &parameters, const ParameterArena &gradients, const GradientNorms &norms, double lr,
+              int64_t update, Threads &threads) const;
+
+  /// The moments, in the parameters' layout.
+  const ParameterArena &firstMoment() const { return first_; }
+  const ParameterArena &secondMoment() const { return second_; }
+
+private:
+  struct Group {
+    double lr, weightDecay, clip;
+    size_t norm; // the one it is clipped by
+  };
+  /// A run of elements of one parameter.
+  struct Block {
+    size_t begin, size; // in the arena
+    uint32_t group;
+    bool decay, bounded;
+    float low, high;
+  };
+  OptimizerSettings settings_;
+  std::vector<Group> groups_; // [0]: no group
+  std::vector<std::string> normNames_;
+  std::vector<double> clips_; // of each norm
+  std::vector<Block> blocks_;
+  ParameterArena first_, second_;
+};
+
+} // namespace caa

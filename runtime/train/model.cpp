@@ -1,0 +1,142 @@
+// Running a model's entries on batches of tokens.
+#include "runtime/train/model.h"
+
+#include "runtime/base/parallel.h"
+#include "runtime/train/settings.h"
+
+#include <fmt/format.h>
+#include <limits>
+
+namespace caa {
+
+Model::Model(Library library, unsigned threads)
+    : library_(std::move(library)), threads_(threads), executor_(library_, threads_) {}
+
+Result<std::unique_ptr<Model>> Model::load(const Path &path, unsigned threads) {
+  CAA_TRY(auto image, Image::open(path));
+  CAA_TRY(auto library, Library::load(std::move(image)));
+  auto model = std::make_unique<Model>(std::move(library), threadCount(threads));
+  CAA_TRY(model->parameters_, ParameterArena::allocate(model->image()));
+  return model;
+}
+
+Result<ParameterArena *> Model::gradients() {
+  if (!haveGradients_) {
+    CAA_TRY(gradients_, ParameterArena::allocate(image()));
+    haveGradients_ = true;
+  }
+  return &gradients_;
+}
+
+Result<const EntryPlan *> Model::plan(std::string_view entry, int64_t rows, int64_t length) {
+  auto key = fmt::format("{} {} {}", entry, rows, length);
+  auto found = plans_.find(key);
+  if (found == plans_.end()) {
+    CAA_TRY(auto made, planEntry(image(), entry, rows, length));
+    if (plans_.size() > 64) // generation meets every length
+      plans_.clear();
+    found = plans_.emplace(std::move(key), std::move(made)).first;
+  }
+  return &found->second;
+}
+
+Result<int64_t> Model::memoryOf(std::string_view entry, int64_t rows, int64_t length) {
+  CAA_TRY(auto plan, planEntry(image(), entry, rows, length));
+  int64_t bytes = plan.arena.bytes + plan.scratchBytes * threads_.count();
+  for (int64_t value : plan.valueBytes)
+    bytes += value;
+  return bytes;
+}
+
+Status Model::run(std::string_view entry, const TokenBatch &batch, Bindings bindings, std::span<float> logits) {
+  CAA_TRY(const EntryPlan *plan, this->plan(entry, batch.rows, batch.length));
+  for (const caa_value &value : image().valuesOf(*plan->entry)) {
+    auto name = image().text(value.name);
+    size_t index = bindings.values.size();
+    int64_t due = batch.rows * batch.length * 4;
+    auto input = [&](const std::vector<int32_t> &from) { return const_cast<int32_t *>(from.data()); };
+    void *data = nullptr;
+    if (name == "tokens")
+      data = input(batch.tokens);
+    else if (name == "position")
+      data = input(batch.position);
+    else if (name == "doc")
+      data = input(batch.doc);
+    else if (name == "logits" && !logits.empty()) {
+      data = logits.data();
+      due = int64_t(logits.size_bytes());
+    }
+    if (!data || plan->valueBytes[index] != due)
+      return image().error(fmt::format("entry `{}` has a value `{}` that this program does not know", entry, name));
+    bindings.values.push_back(data);
+  }
+  return executor_.run(*plan, bindings);
+}
+
+Status Model::countLosses(const TokenBatch &batch, std::span<double> counts) {
+  Bindings bindings{.parameters = parameters_.values(), .lossCount = counts};
+  return run("loss_counts", batch, std::move(bindings));
+}
+
+Status Model::microStep(const TokenBatch &batch, std::span<float> scales, std::span<double> sums, std::span<double> reports) {
+  CAA_TRY(ParameterArena * slopes, gradients());
+  Bindings bindings{.parameters = parameters_.values(), .gradients = slopes->values(), .lossScale = scales,
+                    .lossSum = sums, .reports = reports};
+  return run("micro_step", batch, std::move(bindings));
+}
+
+Status Model::evaluate(const TokenBatch &batch, std::span<float> scales, std::span<double> sums) {
+  auto reports = emptyReports();
+  Bindings bindings{.parameters = parameters_.values(), .lossScale = scales, .lossSum = sums, .reports = reports};
+  return run("eval_step", batch, std::move(bindings));
+}
+
+Result<std::vector<float>> Model::logits(const TokenBatch &batch) {
+  CAA_TRY(const EntryPlan *plan, this->plan("logits", batch.rows, batch.length));
+  auto values = image().valuesOf(*plan->entry);
+  int64_t bytes = 0;
+  for (const caa_value &value : values)
+    if (image().text(value.name) == "logits")
+      bytes = plan->valueBytes[size_t(&value - values.data())];
+  if (bytes == 0)
+    return image().error("entry `logits` has no value `logits`");
+  std::vector<float> out(size_t(bytes) / 4);
+  auto reports = emptyReports();
+  Bindings bindings{.parameters = parameters_.values(), .reports = reports};
+  CAA_CHECK(run("logits", batch, std::move(bindings), out));
+  return out;
+}
+
+double Model::lossNamed(std::string_view name, std::span<const double> sums) const {
+  double sum = 0;
+  for (size_t i = 0; i < lossCount(); ++i)
+    if (image().text(image().losses()[i].name) == name)
+      sum += sums[i];
+  return sum;
+}
+
+std::vector<float> Model::scalesOf(std::span<const double> counts) {
+  std::vector<float> scales;
+  for (double count : counts)
+    scales.push_back(count > 0 ? float(1 / count) : 0.0f);
+  return scales;
+}
+
+std::vector<double> Model::emptyReports() const {
+  std::vector<double> reports;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < image().reports().size(); ++i)
+    reports.insert(reports.end(), {0, 0, 0, infinity, -infinity});
+  return reports;
+}
+
+Status checkTokens(const Image &image, std::span<const int32_t> tokens, std::string_view source) {
+  auto vocab = modelSetting(image, "vocab");
+  for (size_t i = 0; vocab && i < tokens.size(); ++i)
+    if (tokens[i] < 0 || tokens[i] >= *vocab)
+      return inputError(fmt::format("{}: token {} at position {} is not in the model's vocabulary of {}", source,
+                                    tokens[i], i, *vocab));
+  return {};
+}
+
+} // namespace caa

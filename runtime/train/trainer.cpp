@@ -1,0 +1,191 @@
+// The loop: steps, validation, checkpoints, the end.
+#include "runtime/train/trainer.h"
+
+#include "runtime/base/signals.h"
+#include "runtime/report/html.h"
+#include "runtime/train/sampler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+namespace caa {
+namespace {
+
+constexpr int toleratedSkips = 5;    // steps in a row whose gradient is no number
+constexpr int64_t validationRows = 64; // of the validation split, evenly spread
+
+using Clock = std::chrono::steady_clock;
+double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+} // namespace
+
+Status Trainer::step() {
+  auto start = Clock::now();
+  const int64_t batch = settings_.batch;
+  TokenBatch rows = rows_->read(state_.position, batch);
+  CAA_CHECK(checkTokens(model_->image(), rows.tokens, "the training data"));
+  std::vector<double> counts(model_->lossCount()), sums(model_->lossCount()), reports = model_->emptyReports();
+  std::vector<TokenBatch> parts;
+  for (int64_t row = 0; row < batch; row += microBatch_)
+    parts.push_back(rows.part(row, std::min(microBatch_, batch - row)));
+  for (const TokenBatch &part : parts)
+    CAA_CHECK(model_->countLosses(part, counts));
+  auto scales = Model::scalesOf(counts);
+  for (const TokenBatch &part : parts)
+    CAA_CHECK(model_->microStep(part, scales, sums, reports));
+
+  CAA_TRY(ParameterArena * gradients, model_->gradients());
+  GradientNorms norms = optimizer_->norms(*gradients, model_->threads());
+  const int64_t number = state_.step + 1;
+  const double lr = settings_.schedule.rate(number, settings_.steps, settings_.optimizer.lr);
+  const double total = std::accumulate(sums.begin(), sums.end(), 0.0);
+  const bool usable = std::isfinite(total) && norms.usable();
+  if (usable) {
+    optimizer_->update(model_->parameters(), *gradients, norms, lr, ++state_.updates, model_->threads());
+    skippedInARow_ = 0;
+  } else {
+    auto values = gradients->values();
+    std::memset(values.data(), 0, values.size_bytes());
+    ++skippedInARow_;
+    progress_->print(fmt::format("step {}: the {} is not a finite number; the step is skipped", number,
+                                 std::isfinite(total) ? "gradient" : "loss"));
+  }
+  state_.step = number;
+  state_.position += uint64_t(batch);
+  const double seconds = secondsSince(start), rate = double(batch * rows_->length()) / seconds;
+  state_.seconds += seconds;
+  lastLoss_ = model_->lossNamed("loss", sums);
+  lastRate_ = lastRate_ == 0 ? rate : 0.9 * lastRate_ + 0.1 * rate;
+
+  OrderedJson row;
+  row["step"] = number;
+  row["loss"] = lastLoss_;
+  row["lr"] = lr;
+  row["grad_norm"] = norms.norms[0];
+  row["tokens_per_s"] = rate;
+  row["mfu"] = peak_ > 0 ? OrderedJson(flopsPerToken_ * rate / peak_) : OrderedJson(nullptr);
+  for (size_t i = 1; i < norms.norms.size(); ++i)
+    row["grad_norm/" + norms.names[i]] = norms.norms[i];
+  std::map<std::string, double> named;
+  for (size_t i = 0; i < sums.size(); ++i)
+    named[std::string(model_->image().text(model_->image().losses()[i].name))] += sums[i];
+  named.erase("loss");
+  for (const auto &[name, value] : named)
+    row["loss/" + name] = value;
+  if (!usable)
+    row["skipped"] = true;
+  describeReports(reports, row);
+
+  const int64_t evalEvery = options_.evalEvery.value_or(std::max<int64_t>(settings_.steps / 20, 10));
+  if (data_ && evalEvery > 0 && (number % evalEvery == 0 || number == last_))
+    CAA_CHECK(validate(row));
+  CAA_CHECK(log_->write(number, row));
+  if (skippedInARow_ >= toleratedSkips)
+    return inputError(fmt::format("{} steps in a row gave a loss or gradient that is no finite number: stopped. The last good "
+                                  "checkpoint is {}; a lower `--set train.optimizer.lr` may help",
+                                  skippedInARow_, lastSaved_.empty() ? "none" : "`" + lastSaved_.string() + "`"));
+  return {};
+}
+
+void Trainer::describeReports(std::span<const double> reports, OrderedJson &row) const {
+  const Image &image = model_->image();
+  for (const caa_report &report : image.reports()) {
+    const double *five = reports.data() + 5 * (&report - image.reports().data());
+    if (five[0] <= 0)
+      continue;
+    auto path = fmt::format("{}/{}", image.text(report.name), image.text(report.path));
+    double mean = five[1] / five[0];
+    row[path + "/mean"] = mean;
+    row[path + "/deviation"] = std::sqrt(std::max(0.0, five[2] / five[0] - mean * mean));
+    row[path + "/least"] = five[3];
+    row[path + "/most"] = five[4];
+  }
+}
+
+Status Trainer::validate(OrderedJson &row) {
+  const TokenStream &tokens = data_->tokens(Split::Val);
+  int64_t length = std::min<int64_t>(context_, int64_t(tokens.size()));
+  if (length < 2)
+    return {};
+  int64_t all = int64_t(tokens.rows(uint64_t(length))), rows = std::min(all, validationRows);
+  auto read = [&](int64_t begin, int64_t count) {
+    std::vector<int32_t> ids(size_t(count * length));
+    for (int64_t i = 0; i < count; ++i)
+      tokens.readRow(uint64_t((begin + i) * all / rows), std::span(ids).subspan(size_t(i * length), size_t(length)));
+    return TokenBatch::of(std::move(ids), count, length, data_->manifest().endOfText);
+  };
+  CAA_TRY(auto result, evaluateRows(*model_, rows, std::min(microBatch_, rows), read, nullptr));
+  valLoss_ = result.loss;
+  valBits_ = bitsPerByte(result.loss, data_->bytesPerToken(Split::Val));
+  row["val_loss"] = *valLoss_;
+  row["val_bpb"] = *valBits_;
+  progress_->print(fmt::format("step {}: val loss {:.4f}, {:.4f} bits per byte", state_.step, *valLoss_, *valBits_));
+  return {};
+}
+
+Status Trainer::save() {
+  CAA_TRY(lastSaved_, saveCheckpoint(run_, {model_->image(), model_->parameters(), *optimizer_, state_, tokenizer_}, options_.keep));
+  return {};
+}
+
+Status Trainer::run() {
+  describe();
+  progress_ = std::make_unique<Progress>("training", uint64_t(last_));
+  progress_->startAt(uint64_t(state_.step));
+  progress_->update(uint64_t(state_.step));
+  const int64_t saveEvery = options_.checkpointEvery.value_or(std::max<int64_t>(settings_.steps / 10, 50));
+  bool stopped = stopRequested();
+  while (state_.step < last_ && !stopped) {
+    CAA_CHECK(step());
+    progress_->update(uint64_t(state_.step), fmt::format("loss {:.4f}  {} tokens/s", lastLoss_, formatCount(lastRate_)));
+    stopped = stopRequested();
+    if (state_.step == last_ || stopped || (saveEvery > 0 && state_.step % saveEvery == 0))
+      CAA_CHECK(save());
+  }
+  if (lastSaved_.empty()) // not a single step was due
+    CAA_CHECK(save());
+  progress_->finish();
+  return finish(stopped);
+}
+
+Status Trainer::finish(bool stopped) {
+  if (stopped || state_.step < settings_.steps)
+    fmt::print(stderr, "stopped after step {} of {}; saved as {}\nto go on: caa-run train {} --resume {}\n", state_.step,
+               settings_.steps, lastSaved_.string(), options_.so.string(), run_.string());
+  if (stopped)
+    return {};
+  if (tokenizer_)
+    CAA_CHECK(sample());
+  CAA_CHECK(writeReport({run_}, run_ / "report.html"));
+  fmt::print("steps {}, {} of training", state_.step, formatDuration(state_.seconds));
+  if (lastRate_ > 0)
+    fmt::print(", loss {:.4f}", lastLoss_);
+  if (valLoss_)
+    fmt::print(", val loss {:.4f}, {:.4f} bits per byte", *valLoss_, *valBits_);
+  fmt::print("\ncheckpoint {}\nreport     {}\n", lastSaved_.string(), (run_ / "report.html").string());
+  return {};
+}
+
+Status Trainer::sample() {
+  auto tokenizer = Tokenizer::load(*tokenizer_);
+  if (!tokenizer || !model_->image().findEntry("logits"))
+    return {};
+  CAA_TRY(int32_t endOfText, tokenizer->endOfText());
+  std::vector<int32_t> made;
+  Sampling sampling{.length = std::min<int64_t>(100, context_), .seed = settings_.seed};
+  CAA_CHECK(generate(*model_, {endOfText}, sampling, endOfText, context_, [&](int32_t token) { made.push_back(token); }));
+  auto text = printable(tokenizer->decode(made));
+  fmt::print("a sample: {}\n", text);
+  OrderedJson row;
+  row["step"] = state_.step;
+  row["sample"] = text;
+  CAA_CHECK(log_->write(state_.step, row));
+  return log_->writeText(state_.step, "sample", text);
+}
+
+} // namespace caa
