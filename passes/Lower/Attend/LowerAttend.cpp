@@ -1,7 +1,9 @@
 // The pass: finds attention kernels, makes the function of buffers, lets KernelBuilder fill it, tidies up.
 #include "passes/Lower/Attend/LowerAttend.h"
 
+#include "passes/Lower/Attend/CountVisits.h"
 #include "passes/Lower/Attend/KernelBuilder.h"
+#include "passes/Lower/Attend/Remarks.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -13,7 +15,9 @@ using namespace mlir;
 
 namespace caa::attend {
 
+#define GEN_PASS_DEF_DESCRIBEATTENDS
 #define GEN_PASS_DEF_LOWERATTEND
+#define GEN_PASS_DEF_SPLITATTENDS
 #include "passes/Lower/Attend/Passes.h.inc"
 
 namespace {
@@ -73,6 +77,7 @@ LogicalResult LowerAttend::lower(func::FuncOp function, AttendOp attend) {
     buffers.accumulates[result.getResultNumber()] = bool(function.getResultAttr(n, "caa.accumulates"));
   }
   Options options{tileQueries, tileKeys, bodies, keysAsRows};
+  remarkOn(attend, options);
   FailureOr<ArrayAttr> grid = buildKernel(attend, buffers, options, builder);
   if (failed(grid))
     return failure();
@@ -92,6 +97,63 @@ LogicalResult LowerAttend::lower(func::FuncOp function, AttendOp attend) {
   ++kernels;
   return success();
 }
+
+struct DescribeAttends : impl::DescribeAttendsBase<DescribeAttends> {
+  using DescribeAttendsBase::DescribeAttendsBase;
+
+  void runOnOperation() override {
+    Options options;
+    options.queries = tileQueries;
+    options.keys = tileKeys;
+    describeAttends(getOperation(), options, llvm::outs());
+    llvm::outs() << "\n";
+  }
+};
+
+/// Moves each group of reductions over one axis into an attend of its own.
+struct SplitAttends : impl::SplitAttendsBase<SplitAttends> {
+  void runOnOperation() override {
+    SmallVector<AttendOp> attends;
+    getOperation()->walk([&](AttendOp attend) { attends.push_back(attend); });
+    for (AttendOp attend : attends)
+      split(attend);
+  }
+
+  /// A copy of `attend` with the reductions over `axis` alone; takes over their results.
+  static void keep(AttendOp attend, Axis axis) {
+    OpBuilder builder(attend);
+    SmallVector<Attribute> reductions;
+    SmallVector<Type> types;
+    SmallVector<Value> results, yields;
+    for (auto [r, reduction] : llvm::enumerate(attend.getReductionList())) {
+      if (reduction.getAxis() != axis)
+        continue;
+      reductions.push_back(reduction);
+      for (unsigned n = 0; n < AttendOp::countResults(reduction); ++n) {
+        results.push_back(attend.getResult(attend.getFirstResult(r) + n));
+        types.push_back(results.back().getType());
+      }
+      llvm::append_range(yields, attend.getYields(r));
+    }
+    auto copy = AttendOp::create(builder, attend.getLoc(), types, attend.getQueries(), attend.getKeys(), attend.getHeads(),
+                                 builder.getArrayAttr(reductions));
+    IRMapping mapping;
+    attend.getBody().cloneInto(&copy.getBody(), mapping);
+    Operation *yield = copy.getBody().front().getTerminator();
+    yield->setOperands(llvm::map_to_vector(yields, [&](Value value) { return mapping.lookup(value); }));
+    for (auto [old, now] : llvm::zip(results, copy.getResults()))
+      old.replaceAllUsesWith(now);
+  }
+
+  static void split(AttendOp attend) {
+    auto over = [&](Axis axis) { return llvm::any_of(attend.getReductionList(), [&](ReductionAttr r) { return r.getAxis() == axis; }); };
+    if (!over(Axis::Keys) || !over(Axis::Queries))
+      return;
+    keep(attend, Axis::Queries);
+    keep(attend, Axis::Keys);
+    attend.erase();
+  }
+};
 
 } // namespace
 } // namespace caa::attend

@@ -26,4 +26,22 @@ def LowerAttend : Pass<"caa-lower-attend", "::mlir::ModuleOp"> {
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
+def SplitAttends : Pass<"caa-split-attends"> {
+  let summary = "Splits attends that reduce over both axes into one that does over queries and one that does over keys";
+  let description = [{
+    The adjoint of an attention reduces over keys (for the queries' gradients) and over queries (for the keys'). In one kernel each
+    work item does all tiles of a head of keys, so that what it adds to the queries' gradients has one order: batch x heads of keys
+    work items, five products a tile. After this pass there are two kernels with a work item per tile, and seven products: for machines
+    with more workers than heads of keys. Both are deterministic.
+  }];
+}
+
+def DescribeAttends : Pass<"caa-describe-attends", "::mlir::ModuleOp"> {
+  let summary = "Prints how many scores every attention visits, by length, as the JSON of the image's analysis";
+  let options = [
+    Option<"tileQueries", "queries", "int64_t", "64", "Queries per tile">,
+    Option<"tileKeys", "keys", "int64_t", "64", "Keys per tile">
+  ];
+}
+
 #endif
