@@ -117,9 +117,10 @@ public:
     unsigned before = diagnostics.errorCount();
     if (!program.load(sources, path, diagnostics))
       return false;
-    if (diagnostics.errorCount() != before && program.files().size() == 1 && program.files()[0].decls.empty())
-      return false; // nothing was understood
-    checkNames(program, sources, diagnostics);
+    for (const syntax::File &file : program.files())
+      if (file.isBroken)
+        return false; // what definitions there are is not known
+    hasRecursion = checkNames(program, diagnostics);
     overrides.parse(options.sets, sources, diagnostics);
     model();
     exports();
@@ -127,7 +128,7 @@ public:
     return diagnostics.errorCount() == before;
   }
 
-  mlir::OwningOpRef<mlir::ModuleOp> take(const std::string &) { return emitter.takeModule(); }
+  mlir::OwningOpRef<mlir::ModuleOp> take() { return emitter.takeModule(); }
 
 private:
   void attribute(const std::string &name, Attribute value) { emitter.module()->setAttr(name, value); }
@@ -140,12 +141,15 @@ private:
                                 (known.empty() ? "" : "; known: " + listOf(known, ", ")));
       return;
     }
+    if (model && model->isBroken)
+      return;
     if (!model) {
       if (options.exports.empty() && diagnostics.errorCount() == 0)
         diagnostics.error({}, sources.file(program.files()[0].source).name + ": defines no model: end it with `model name = ...`");
       return;
     }
     Evaluator evaluator(program, sources, diagnostics, overrides, emitter);
+    evaluator.knowsRecursion = hasRecursion;
     for (const FrontendOptions::Export &given : options.exports)
       evaluator.exported.insert(given.name);
     emitter.setParameterScope("");
@@ -191,10 +195,13 @@ private:
       if (!request)
         continue;
       Evaluator evaluator(program, sources, diagnostics, overrides, emitter);
+      evaluator.knowsRecursion = hasRecursion;
       std::vector<Emitter::Input> vectors;
       for (const ExportRequest::Vector &vector : request->vectors)
         vectors.push_back({vector.name, vector.heads, vector.width});
       const syntax::Decl *decl = program.find(given.name);
+      if (decl && decl->isBroken)
+        continue;
       emitter.setParameterScope(given.name + ":");
       emitter.begin("export." + given.name, vectors, decl ? decl->name.loc : Loc{});
       evaluator.runExport(*request);
@@ -246,6 +253,7 @@ private:
   Program program;
   Overrides overrides;
   Emitter emitter;
+  bool hasRecursion = false;
 };
 
 } // namespace
@@ -255,7 +263,7 @@ mlir::OwningOpRef<mlir::ModuleOp> compileToCaa(SourceManager &sources, Diagnosti
   Compilation compilation(sources, diagnostics, options, context, /*emits=*/true);
   if (!compilation.run(path))
     return {};
-  mlir::OwningOpRef<mlir::ModuleOp> module = compilation.take(path);
+  mlir::OwningOpRef<mlir::ModuleOp> module = compilation.take();
   if (mlir::failed(mlir::verify(*module)))
     return {};
   return module;

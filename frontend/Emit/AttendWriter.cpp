@@ -42,6 +42,9 @@ bool AttendWriter::collect(const PairRef &node) {
       return e.refuse(node->location, "a vector in a pair expression, outside `dot`,"), false;
     return place(node.get(), -1, node->op == Op::AtI ? Query : node->op == Op::AtJ ? Key : Head, node->leaf, false);
   case Op::Apply:
+    if (node->fn == Fn::Stop)
+      return collect(e.stopped(node->args[0]));
+    [[fallthrough]];
   case Op::Window:
     if (node->width != 1)
       return e.refuse(node->location, "a vector in a pair expression, outside `dot`,"), false;
@@ -166,11 +169,11 @@ MValue AttendWriter::write(const PairRef &node) {
   case Op::AtJ:
     return here.convert(at(node.get(), -1), Scalars::type(&e.context, node->elem));
   case Op::Apply: {
+    if (node->fn == Fn::Stop)
+      return scalar(e.stopped(node->args[0]));
     SmallVector<Scalars::Operand> operands;
     for (const PairRef &arg : node->args)
       operands.push_back(operandOf(arg));
-    if (node->fn == Fn::Stop)
-      return operandOf(node->args[0]).value; // its operands were stopped: see Emitter::lift
     return here.apply(node->fn, operands, node->elem);
   }
   case Op::Dot: {

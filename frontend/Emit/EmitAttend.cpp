@@ -35,6 +35,25 @@ MValue Emitter::index(Location loc) {
   return IndexOp::create(builder, loc, tokenwiseType(1, 1, builder.getI64Type()), input("position"));
 }
 
+PairRef Emitter::stopped(const PairRef &node) {
+  if (!node || node->op == Op::Top || node->op == Op::Mass) // constant
+    return node;
+  PairRef &known = stops[node.get()];
+  if (known)
+    return known;
+  auto copy = std::make_shared<PairNode>(*node);
+  if (copy->leaf.elem == Elem::Real && copy->leaf.isVector())
+    if (mlir::Value value = ir(copy->leaf, node->location))
+      copy->leaf.ir = StopOp::create(builder, node->location, value.getType(), value);
+  for (PairRef &arg : copy->args)
+    arg = stopped(arg);
+  for (PairRef &domain : copy->domains)
+    domain = stopped(domain);
+  copy->domain = stopped(copy->domain);
+  copy->sink = stopped(copy->sink);
+  return stops[node.get()] = copy;
+}
+
 std::optional<Val> Emitter::lift(const PairRef &node, bool query) {
   if (!enabled)
     return std::nullopt;
@@ -181,7 +200,9 @@ struct Term {
 };
 
 // Takes a sum apart; false if it is not linear in its weights.
-bool takeApart(const PairRef &node, std::vector<Term> &terms) {
+bool takeApart(const PairRef &node, std::vector<Term> &terms, llvm::function_ref<PairRef(const PairRef &)> stop) {
+  if (node->op == Op::Apply && node->fn == Fn::Stop)
+    return takeApart(stop(node->args[0]), terms, stop);
   if (node->op == Op::Softmax || node->op == Op::Normalize) {
     terms.push_back({node, {}, false});
     return true;
@@ -192,14 +213,14 @@ bool takeApart(const PairRef &node, std::vector<Term> &terms) {
   switch (node->fn) {
   case Fn::Add:
   case Fn::Sub:
-    if (!takeApart(node->args[0], left) || !takeApart(node->args[1], right))
+    if (!takeApart(node->args[0], left, stop) || !takeApart(node->args[1], right, stop))
       return false;
     if (node->fn == Fn::Sub)
       for (Term &term : right)
         term.negative = !term.negative;
     break;
   case Fn::Neg:
-    if (!takeApart(node->args[0], left))
+    if (!takeApart(node->args[0], left, stop))
       return false;
     for (Term &term : left)
       term.negative = !term.negative;
@@ -208,7 +229,7 @@ bool takeApart(const PairRef &node, std::vector<Term> &terms) {
   case Fn::Div: {
     size_t at = node->args[0]->hasWeights ? 0 : 1;
     const PairRef &factor = node->args[1 - at];
-    if (factor->hasWeights || factor->usesJ || (node->fn == Fn::Div && at != 0) || !takeApart(node->args[at], left))
+    if (factor->hasWeights || factor->usesJ || (node->fn == Fn::Div && at != 0) || !takeApart(node->args[at], left, stop))
       return false;
     for (Term &term : left)
       term.factors.push_back({factor, node->fn == Fn::Div});
@@ -241,7 +262,7 @@ MValue Emitter::weigh(const PairPart &weights, const PairRef &visible, const Val
     return writer.close({reduction(&context, ReductionKind::Sum, place)}, {w}, {{result.width}})[0];
   }
   std::vector<Term> terms;
-  if (weights.domain || !takeApart(weights.node, terms))
+  if (weights.domain || !takeApart(weights.node, terms, [&](const PairRef &p) { return stopped(p); }))
     return refuse(loc, "`@` with weights that are no sum of softmaxes");
   Val total;
   for (const Term &term : terms) {

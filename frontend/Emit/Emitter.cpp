@@ -55,6 +55,7 @@ void Emitter::begin(const std::string &name, const std::vector<Input> &vectors, 
   ropeTables.clear();
   parameterReads.clear();
   thresholds.clear();
+  stops.clear();
   losses = 0;
   hasLogits = false;
 }

@@ -82,6 +82,8 @@ private:
   std::optional<Value> lift(const PairRef &node, bool query);
   // The threshold of a `top`, per query.
   mlir::Value threshold(const PairRef &top);
+  // The same graph with its gradient stopped: the values that it reads are.
+  PairRef stopped(const PairRef &node);
   mlir::Value weighOne(const PairRef &weights, const Value &values, const Value &result, mlir::Location loc);
   mlir::Value index(mlir::Location loc);
 
@@ -97,6 +99,7 @@ private:
   std::map<std::pair<double, int64_t>, mlir::Value> ropeTables;
   std::map<std::pair<const Parameter *, bool>, mlir::Value> parameterReads;
   std::map<const PairNode *, mlir::Value> thresholds;
+  std::map<const PairNode *, PairRef> stops;
   std::set<std::string> refused;
   int64_t losses = 0;
   bool hasLogits = false;

@@ -100,8 +100,7 @@ std::optional<Bound> bindDecl(const Decl &decl, const std::vector<Arg> &args, Lo
     if (!arg.name) {
       if (isOffer) {
         diagnostics.error(at, "a call through an `attention` parameter names what it offers: write `name = ...`");
-        good = false;
-        continue;
+        return std::nullopt;
       }
       if (position >= decl.params.size()) {
         diagnostics.error(at, callee + " takes " + arguments(decl.params.size()) +

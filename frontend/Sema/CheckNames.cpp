@@ -114,8 +114,12 @@ private:
   void expr(const Expr &e, bool mayNameAttention = false) {
     for (const syntax::ExprPtr &part : e.parts)
       expr(*part);
-    for (const Arg &arg : e.args)
-      expr(*arg.value, true);
+    for (const Arg &arg : e.args) {
+      // These options take words; the evaluator knows which.
+      bool takesWord = arg.name && arg.value->kind == Expr::Kind::Name && (arg.name->text == "by" || arg.name->text == "reduce");
+      if (!takesWord)
+        expr(*arg.value, true);
+    }
     if (e.kind == Expr::Kind::Name)
       name(e, mayNameAttention);
     else if (e.kind == Expr::Kind::Call)
@@ -126,7 +130,7 @@ private:
     if (names.count(e.text) || isReservedName(e.text) || isWord(e.text))
       return;
     if (const Decl *decl = program.find(e.text)) {
-      if (!mayNameAttention || decl->kind != Decl::Kind::Attention)
+      if (!mayNameAttention)
         diagnostics.error(e.loc, "`" + e.text + "` is " + article(*decl) + ", not a value: call it, `" + e.text + "(...)`");
       return;
     }
@@ -145,9 +149,11 @@ private:
   void call(const Expr &e) {
     if (attentions.count(e.text)) {
       for (const Arg &arg : e.args)
-        if (!arg.name)
+        if (!arg.name) {
           diagnostics.error(arg.value->start,
                             "a call through an `attention` parameter names what it offers: write `name = ...`");
+          return;
+        }
       return;
     }
     if (const Decl *decl = program.find(e.text)) {
@@ -182,6 +188,8 @@ private:
 class RecursionChecker {
 public:
   RecursionChecker(const Program &program, Diagnostics &diagnostics) : program(program), diagnostics(diagnostics) {}
+
+  bool found = false;
 
   void check(const Decl &decl) {
     if (done.count(&decl) || path.size() > 500)
@@ -228,6 +236,7 @@ private:
     std::string way;
     for (; again != path.end(); ++again)
       way += (*again)->name.text + " -> ";
+    found = true;
     diagnostics.error(loc, "`" + name + "` would contain itself (" + way + name + "): recursion is not in the language");
   }
 
@@ -239,14 +248,16 @@ private:
 
 } // namespace
 
-void checkNames(const Program &program, const SourceManager &, Diagnostics &diagnostics) {
+bool checkNames(const Program &program, Diagnostics &diagnostics) {
   NameChecker names(program, diagnostics);
   RecursionChecker recursion(program, diagnostics);
   for (const syntax::File &file : program.files())
     for (const Decl &decl : file.decls) {
-      names.check(decl);
+      if (!decl.isBroken)
+        names.check(decl);
       recursion.check(decl);
     }
+  return recursion.found;
 }
 
 } // namespace caa

@@ -59,12 +59,9 @@ void Evaluator::runModel(const Decl &model) {
         origin = further;
       else
         return;
-    Decl shape{Decl::Kind::Model, next->name, {}, {}, nullptr, {}, {}};
-    std::optional<Bound> bound;
-    {
-      // Every parameter of a model has a default; bind against the origin's parameters under the alias's name.
-      bound = bindDecl(*origin, base->args, base->base->loc, false, diagnostics);
-    }
+    // An alias has the parameters of the model behind all aliases.
+    std::optional<Bound> bound = origin->isBroken ? std::nullopt
+                                                  : bindDecl(*origin, base->args, base->base->loc, false, diagnostics);
     if (!bound)
       return;
     for (size_t k = 0; k < origin->params.size(); ++k)
@@ -436,7 +433,7 @@ void Evaluator::branch(const Stmt &stmt) {
 
 // Calls ---------------------------------------------------------------------------------------------------------------
 
-std::optional<Value> Evaluator::attentionNamed(const Expr &e, bool) {
+std::optional<Value> Evaluator::attentionNamed(const Expr &e) {
   if (e.kind == Expr::Kind::Name) {
     if (frame)
       if (auto found = frame->vars.find(e.text); found != frame->vars.end()) {
@@ -448,6 +445,12 @@ std::optional<Value> Evaluator::attentionNamed(const Expr &e, bool) {
   }
   std::vector<std::string> known = program.names(Decl::Kind::Attention);
   std::string hint = e.kind == Expr::Kind::Name ? didYouMean(e.text, known) : "";
+  bool isUnknown = e.kind == Expr::Kind::Name && !program.find(e.text) && !isBuiltin(e.text) && !isReservedName(e.text) &&
+                   !(frame && frame->vars.count(e.text));
+  if (isUnknown && !hint.empty()) {
+    error(e.start, "unknown name `" + e.text + "`" + hint);
+    return std::nullopt;
+  }
   if (hint.empty() && !known.empty())
     hint = "; known: " + listOf(known, ", ");
   error(e.start, "expected the name of an attention" + hint);
@@ -509,6 +512,8 @@ std::optional<Value> Evaluator::argumentValue(const Decl &decl, const syntax::Pa
 Value Evaluator::callDecl(const Decl &decl, const Expr &call, bool isOffer) {
   if (decl.kind == Decl::Kind::Model)
     return Value::poison(); // reported by checkNames
+  if (decl.isBroken || (isActive(decl) && knowsRecursion))
+    return Value::poison();
   if (isActive(decl))
     return error(call.loc, "`" + decl.name.text + "` would contain itself: recursion is not in the language");
   std::optional<Bound> bound = bindDecl(decl, call.args, call.loc, isOffer, diagnostics);

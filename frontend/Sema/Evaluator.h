@@ -40,6 +40,8 @@ public:
   const std::vector<ParameterRef> &parameters() const { return made; }
   // The exported names: a `--set` of theirs may be for the export alone.
   std::set<std::string> exported;
+  // A definition that calls itself has been reported already.
+  bool knowsRecursion = false;
 
 private:
   using Expr = syntax::Expr;
@@ -84,7 +86,7 @@ private:
   Value callBody(const Decl &decl, const Expr &call, const Bound &bound);
   std::optional<Value> argumentValue(const Decl &decl, const syntax::Param &param, const Expr &e);
   std::optional<Value> defaultValue(const Decl &decl, const syntax::Param &param);
-  std::optional<Value> attentionNamed(const Expr &e, bool bareWords = false);
+  std::optional<Value> attentionNamed(const Expr &e);
   bool isActive(const Decl &decl) const;
   // The name of a value: here it is rounded.
   Value named(Value value, Loc loc);
@@ -201,7 +203,6 @@ private:
   Value error(Loc loc, const std::string &message);
   bool combineHeads(int64_t a, int64_t b, int64_t &out, Loc loc);
   static std::string subject(const Expr &e);
-  Value poisonOr(Value v) { return v; }
 
   mlir::Location here(Loc loc) { return emitter.location(loc, calls); }
   bool wants() const { return dry == 0; } // IR and parameters are made (not while a state's shape is sought)

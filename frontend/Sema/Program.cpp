@@ -52,10 +52,10 @@ void Program::define(const SourceManager &sources, Diagnostics &diagnostics) {
         continue;
       // The later one is at fault: the one in the file that uses the other, or further down.
       Loc first = entry->second->name.loc, second = decl.name.loc;
-      if (first.file == file.source || all.front().source != first.file)
-        diagnostics.error(second, "`" + name + "` is defined already (" + sources.describe(first) + ")");
-      else
-        diagnostics.error(first, "`" + name + "` is defined already (" + sources.describe(second) + ")");
+      if (first.file != second.file && first.file == all.front().source)
+        std::swap(first, second);
+      std::string place = first.file == second.file ? "line " + std::to_string(first.line) : sources.describe(first);
+      diagnostics.error(second, "`" + name + "` is defined already (see " + place + ")");
     }
     for (size_t k = 1; k < file.trains.size(); ++k)
       diagnostics.error(file.trains[k].loc, "a file has one `train` at most (the first is in line " +

@@ -35,6 +35,7 @@ private:
 
 // What holds of a program whatever its sizes: every name that is written means something, every call has arguments that
 // its callee takes, nothing calls itself. Covers what no model reaches, too.
-void checkNames(const Program &program, const SourceManager &sources, Diagnostics &diagnostics);
+// Definitions with syntax errors are left out. True if something calls itself.
+bool checkNames(const Program &program, Diagnostics &diagnostics);
 
 } // namespace caa

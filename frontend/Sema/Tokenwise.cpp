@@ -120,7 +120,7 @@ Value Evaluator::reshapeCall(const Expr &call, const Bound &bound) {
   if (x.linearInState)
     return error(call.loc, "the state being defined may enter by `+ - * /` and `@` only");
   if (x.heads * x.width != shape->heads * shape->width)
-    return error(call.loc, std::to_string(x.heads) + " heads of width " + std::to_string(x.width) + " are " +
+    return error(call.loc, std::to_string(x.heads) + (x.heads == 1 ? " head" : " heads") + " of width " + std::to_string(x.width) + " are " +
                                std::to_string(x.heads * x.width) + " components; [" + std::to_string(shape->heads) + ", " +
                                std::to_string(shape->width) + "] are " + std::to_string(shape->heads * shape->width));
   Value result = like(x);

@@ -25,16 +25,19 @@ bool isWord(const std::string &text) { return !text.empty() && (std::isalpha((un
 
 class Listener : public antlr4::BaseErrorListener {
 public:
-  Listener(int32_t source, Diagnostics &diagnostics, const antlr4::BufferedTokenStream &tokens)
-      : source(source), diagnostics(diagnostics), tokens(tokens) {}
+  Listener(int32_t source, Diagnostics &diagnostics) : source(source), diagnostics(diagnostics) {}
 
   void syntaxError(antlr4::Recognizer *recognizer, antlr4::Token *offending, size_t, size_t, const std::string &,
                    std::exception_ptr) override {
     Loc loc = locOf(source, offending);
-    if (!reportedLines.insert(loc.line).second)
+    // After a broken statement, its closing brace seems to be one too many.
+    bool isEcho = offending->getText() == "}" && !reportedLines.empty();
+    if (!reportedLines.insert(loc.line).second || isEcho)
       return;
     diagnostics.error(loc, explain(*static_cast<MdlParser *>(recognizer), offending));
   }
+
+  const std::set<int32_t> &lines() const { return reportedLines; }
 
 private:
   std::string explain(MdlParser &parser, antlr4::Token *offending) {
@@ -53,11 +56,17 @@ private:
     const std::string text = offending->getText();
 
     static const std::set<std::string> comparisons = {"<", "<=", ">", ">=", "==", "!="};
-    if (comparisons.count(text) && expectsLiteral("&"))
-      return "comparisons do not chain: write `a < b & b < c`";
-    if (text == "=" && expectsLiteral("&"))
-      return "expected a new statement or an operator, found `=`; equality is `==`";
     bool startsExpr = expects(P::NUMBER) && expectsLiteral("(");
+    if (comparisons.count(text) && !startsExpr)
+      return "comparisons do not chain: write `a < b & b < c`";
+    if (text == "=" && expectsLiteral("{"))
+      return "expected `{`, found `=`; equality is `==`";
+    if (expects(P::ID) && expectsLiteral("div") && !startsExpr)
+      return "expected a word after `.`, found " + found;
+    static const std::set<std::string> keywords = {"score", "set", "state", "report", "repeat"};
+    antlr4::Token *before = parser.getTokenStream()->LT(-1);
+    if (text == "=" && expects(P::ID) && before && keywords.count(before->getText()))
+      return quote(before->getText()) + " is a reserved word and cannot be a name";
     if (!startsExpr && expects(P::ID) && isWord(text))
       return quote(text) + " is a reserved word and cannot be a name";
     if (startsExpr)
@@ -92,7 +101,6 @@ private:
 
   int32_t source;
   Diagnostics &diagnostics;
-  const antlr4::BufferedTokenStream &tokens;
   std::set<int32_t> reportedLines;
 };
 
@@ -113,8 +121,7 @@ struct Session {
       const std::string text = token->getText();
       Loc loc = locOf(source, token);
       auto drop = [&](const std::string &message) {
-        bool adjacent = last.file >= 0 && last.line == loc.line && last.column + last.length >= loc.column;
-        if (!adjacent)
+        if (last.line != loc.line)
           diagnostics.error(loc, message);
         last = loc;
         static_cast<antlr4::WritableToken *>(token)->setChannel(antlr4::Token::HIDDEN_CHANNEL);
@@ -124,7 +131,8 @@ struct Session {
         drop(text == "'" ? "strings stand in double quotes" : quote(text) + " has no meaning in the language");
         break;
       case MdlLexer::BAD_STRING:
-        drop("this string does not end on its line: `\"` is missing");
+        diagnostics.error(loc, "this string does not end on its line: `\"` is missing");
+        static_cast<antlr4::WritableToken *>(token)->setType(MdlLexer::STRING);
         break;
       case MdlLexer::BAD_NUMBER:
         diagnostics.error(loc, quote(text) + " is neither a number nor a name");
@@ -160,11 +168,11 @@ File parseFile(const SourceManager &sources, int32_t source, Diagnostics &diagno
   if (!session.sift())
     return empty;
   MdlParser parser(&session.tokens);
-  Listener listener(source, diagnostics, session.tokens);
+  Listener listener(source, diagnostics);
   parser.removeErrorListeners();
   parser.addErrorListener(&listener);
   MdlParser::ProgramContext *tree = parser.program();
-  return TreeBuilder(source, diagnostics).file(tree);
+  return TreeBuilder(source, diagnostics).file(tree, listener.lines());
 }
 
 ExprPtr parseExpr(const SourceManager &sources, int32_t source, Diagnostics &diagnostics) {
@@ -173,7 +181,7 @@ ExprPtr parseExpr(const SourceManager &sources, int32_t source, Diagnostics &dia
   if (!session.sift())
     return nullptr;
   MdlParser parser(&session.tokens);
-  Listener listener(source, diagnostics, session.tokens);
+  Listener listener(source, diagnostics);
   parser.removeErrorListeners();
   parser.addErrorListener(&listener);
   MdlParser::WholeExprContext *tree = parser.wholeExpr();

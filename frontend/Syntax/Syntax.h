@@ -74,6 +74,7 @@ struct Decl {
   ExprPtr value;        // a function's
   std::optional<Name> base; // model ID = base(args)
   std::vector<Arg> args;
+  bool isBroken = false; // a syntax error lies inside: what it means is not looked at
 
   const Param *param(const std::string &name) const {
     for (const Param &p : params)
@@ -104,6 +105,7 @@ struct File {
   std::vector<Use> uses;
   std::vector<Decl> decls;
   std::vector<Train> trains;
+  bool isBroken = false; // a syntax error lies outside of every definition
 };
 
 } // namespace caa::syntax

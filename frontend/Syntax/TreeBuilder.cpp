@@ -27,19 +27,32 @@ const char *kindName(Decl::Kind kind) {
   return names[static_cast<int>(kind)];
 }
 
-File TreeBuilder::file(Parser::ProgramContext *tree) {
+File TreeBuilder::file(Parser::ProgramContext *tree, const std::set<int32_t> &errors) {
   File file;
   file.source = source;
   for (auto *use : tree->use())
     if (use->STRING()) {
       std::string text = use->STRING()->getText();
+      if (text.size() < 2 || text.front() != '"' || text.back() != '"')
+        continue; // broken, or put there by the parser's recovery
       file.uses.push_back({text.substr(1, text.size() - 2), loc(use->STRING())});
     }
+  std::set<int32_t> outside = errors;
+  Parser::ItemContext *current = nullptr;
   auto keep = [&](std::optional<Decl> decl) {
-    if (decl)
-      file.decls.push_back(std::move(*decl));
+    if (!decl)
+      return;
+    int32_t first = static_cast<int32_t>(current->getStart()->getLine());
+    int32_t last = current->getStop() ? static_cast<int32_t>(current->getStop()->getLine()) : first;
+    for (int32_t line : errors)
+      if (line >= first && (line <= last || current->exception)) {
+        decl->isBroken = true;
+        outside.erase(line);
+      }
+    file.decls.push_back(std::move(*decl));
   };
   for (auto *item : tree->item()) {
+    current = item;
     if (auto *f = item->function())
       keep(function(f));
     else if (auto *b = item->block())
@@ -51,13 +64,14 @@ File TreeBuilder::file(Parser::ProgramContext *tree) {
     else if (auto *t = item->train())
       file.trains.push_back(train(t));
   }
+  file.isBroken = !outside.empty();
   return file;
 }
 
 std::optional<Decl> TreeBuilder::function(Parser::FunctionContext *tree) {
   if (!tree->ID() || !tree->expr())
     return std::nullopt;
-  Decl decl{Decl::Kind::Function, name(tree->ID()), {}, {}, expression(tree->expr()), {}, {}};
+  Decl decl{Decl::Kind::Function, name(tree->ID()), {}, {}, expression(tree->expr()), {}, {}, false};
   if (tree->names())
     for (auto *id : tree->names()->ID())
       decl.params.push_back({name(id), false, nullptr});
@@ -68,7 +82,7 @@ std::optional<Decl> TreeBuilder::callable(Decl::Kind kind, antlr4::tree::Termina
                                           Parser::ParamsContext *paramList, Parser::BodyContext *bodyTree) {
   if (!id)
     return std::nullopt;
-  Decl decl{kind, name(id), params(paramList), body(bodyTree), nullptr, {}, {}};
+  Decl decl{kind, name(id), params(paramList), body(bodyTree), nullptr, {}, {}, false};
   return decl;
 }
 
@@ -79,7 +93,7 @@ std::optional<Decl> TreeBuilder::model(Parser::ModelContext *tree) {
     return callable(Decl::Kind::Model, tree->ID(0), tree->params(), tree->body());
   if (tree->ID().size() < 2)
     return std::nullopt;
-  Decl decl{Decl::Kind::Model, name(tree->ID(0)), {}, {}, nullptr, name(tree->ID(1)), arguments(tree->args())};
+  Decl decl{Decl::Kind::Model, name(tree->ID(0)), {}, {}, nullptr, name(tree->ID(1)), arguments(tree->args()), false};
   return decl;
 }
 

@@ -5,6 +5,7 @@
 #include "frontend/Support/Diagnostics.h"
 #include "frontend/Syntax/Syntax.h"
 #include "MdlParser.h"
+#include <set>
 
 namespace caa::syntax {
 
@@ -12,7 +13,8 @@ class TreeBuilder {
 public:
   TreeBuilder(int32_t source, Diagnostics &diagnostics) : source(source), diagnostics(diagnostics) {}
 
-  File file(MdlParser::ProgramContext *tree);
+  // `errors`: the lines of syntax errors.
+  File file(MdlParser::ProgramContext *tree, const std::set<int32_t> &errors);
   ExprPtr expression(MdlParser::ExprContext *tree); // null if broken
 
 private:
