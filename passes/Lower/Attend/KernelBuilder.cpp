@@ -125,7 +125,7 @@ void KernelBuilder::zeroResults(Value batch, Value groupNumber, Value only) {
     Value result = attend.getResult(reduction.firstResult());
     int64_t heads = shapeOf(result).heads / groups(), step = layout.size(other(reduction.attribute().getAxis()));
     auto type = tile::TileType::get(b.getContext(), step, shapeOf(result).width, elementOf(result));
-    loop(index(heads), {}, [&](Value head, ValueRange) -> SmallVector<Value> {
+    auto clearHead = [&](Value head, ValueRange) -> SmallVector<Value> {
       Value stored = arith::AddIOp::create(b, location, arith::MulIOp::create(b, location, groupNumber, index(heads)), head);
       auto clear = [&](Value start) -> SmallVector<Value> {
         Value zero = arith::ConstantOp::create(b, location, b.getZeroAttr(type.getElement()));
@@ -138,7 +138,11 @@ void KernelBuilder::zeroResults(Value batch, Value groupNumber, Value only) {
       return loop(arith::CeilDivUIOp::create(b, location, length, index(step)), {}, [&](Value tile, ValueRange) {
         return clear(arith::MulIOp::create(b, location, tile, index(step)));
       });
-    });
+    };
+    if (heads == 1)
+      clearHead(index(0), {});
+    else
+      loop(index(heads), {}, clearHead);
   }
 }
 
@@ -256,13 +260,20 @@ SmallVector<Value> KernelBuilder::visitTile(const Body &body, const HeadValues &
   };
   ScalarCloner cloner(map.body(), leaf, &body.known);
 
-  Value end = arith::IndexCastOp::create(b, location, b.getI64Type(), length);
-  auto isInside = [&](const AxisTile &tile) -> Value {
-    Value tokens = tile.tiles.lookup(attend.getBody().getArgument(tile.axis == Axis::Queries ? 0 : 1));
-    tokens = map.scalar(tokens ? tokens : loader.tokens(b, tile.axis, tile.start));
-    return arith::CmpIOp::create(map.body(), location, arith::CmpIPredicate::slt, tokens, end);
-  };
-  PairTile pairs{b, held, swept, map, cloner, body.inside ? Value() : isInside(held), body.inside ? Value() : isInside(swept)};
+  // Past the sequence's end: swept tokens must not count. Held ones give rows that are never stored, unless they add to memory.
+  Value inside;
+  if (!body.inside) {
+    Value end = arith::IndexCastOp::create(b, location, b.getI64Type(), length);
+    auto isInside = [&](const AxisTile &tile) -> Value {
+      Value tokens = tile.tiles.lookup(attend.getBody().getArgument(tile.axis == Axis::Queries ? 0 : 1));
+      tokens = map.scalar(tokens ? tokens : loader.tokens(b, tile.axis, tile.start));
+      return arith::CmpIOp::create(map.body(), location, arith::CmpIPredicate::slt, tokens, end);
+    };
+    inside = isInside(swept);
+    if (addsToMemory)
+      inside = arith::AndIOp::create(map.body(), location, inside, isInside(held));
+  }
+  PairTile pairs{b, held, swept, map, cloner, inside};
 
   SmallVector<Reduction::Request> requests;
   for (const Reduction &reduction : reductions)

@@ -80,7 +80,6 @@ Reduction::Request Reduction::request(PairTile &pairs) const {
   OpBuilder &inside = pairs.map.body();
   ValueRange yields = facts.attend().getYields(number);
   Request request;
-  Value end = isCarried() ? pairs.sweptInside : pairs.heldInside;
   Value scalar = value && !hasVector() ? pairs.cloner.get(value) : Value();
   if (attr.getKind() == ReductionKind::Sum) {
     Value weight = pairs.cloner.get(yields[0]);
@@ -90,8 +89,8 @@ Reduction::Request Reduction::request(PairTile &pairs) const {
     }
     if (scalar)
       weight = arith::MulFOp::create(inside, location, weight, scalar);
-    if (end)
-      weight = arith::SelectOp::create(inside, location, end, weight, zeroOf(inside, location, weight.getType()));
+    if (pairs.inside)
+      weight = arith::SelectOp::create(inside, location, pairs.inside, weight, zeroOf(inside, location, weight.getType()));
     request.weights = pairs.map.yield(weight);
     return request;
   }
@@ -105,7 +104,7 @@ Reduction::Request Reduction::request(PairTile &pairs) const {
     member = isConstant(membership, 1) ? Value() : greater(inside, location, membership, zeroOf(inside, location, membership.getType()));
   if (member && isConstant(member, 1))
     member = {};
-  member = both(inside, location, member, end);
+  member = both(inside, location, member, pairs.inside);
   if (attr.getKind() == ReductionKind::Kth) {
     request.scores = pairs.map.yield(score);
     if (member)

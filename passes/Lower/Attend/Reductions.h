@@ -13,7 +13,7 @@ struct PairTile {
   const AxisTile &held, &swept;
   MapBuilder &map;
   ScalarCloner &cloner;
-  mlir::Value heldInside, sweptInside; // of the map's region: whether the token is not past the end; null where it surely is
+  mlir::Value inside; // of the map's region: whether no token is past the end; null where that is certain
 };
 
 class Reduction {

@@ -31,6 +31,12 @@ RegionFacts::RegionFacts(AttendOp attend) : op(attend) {
   Dependence reduced{.queries = true, .keys = true, .dot = true};
   for (Value yielded : block.getTerminator()->getOperands())
     use(yielded, reduced);
+  for (auto [r, reduction] : llvm::enumerate(op.getReductionList())) {
+    Value membership = op.getYields(r).back(); // a weight of one token alone may be 0 for whole tiles
+    Dependence on = of(membership);
+    if (on.operand && !on.isPair() && !on.isHead())
+      (on.keys ? decidingKeys : decidingQueries).insert(membership);
+  }
   for (ReductionAttr reduction : op.getReductionList()) {
     if (BlockArgument value = valueOf(reduction))
       use(value, reduced);
@@ -45,16 +51,15 @@ void RegionFacts::use(Value value, Dependence user) {
   if (on.isHead()) {
     if (!vector && !matchPattern(value, m_Constant()) && (!user.isHead() || user.dot))
       fromHeads.insert(value);
-  } else if (on.isOnly(Axis::Keys)) {
-    if (vector)
-      keyVectors.insert(value);
-    else if (user.queries)
-      fromKeys.insert(value);
-  } else if (on.isOnly(Axis::Queries)) {
-    if (vector)
-      queryVectors.insert(value);
-    else if (user.keys)
-      fromQueries.insert(value);
+  } else if (!on.isPair()) {
+    bool key = on.keys;
+    if (vector) {
+      (key ? keyVectors : queryVectors).insert(value);
+    } else if (user.isPair()) {
+      (key ? fromKeys : fromQueries).insert(value);
+      if (on.operand && (!user.dot || value.getType().isInteger(1)))
+        (key ? decidingKeys : decidingQueries).insert(value);
+    }
   } else if (!on.dot && user.dot) {
     positionConditions.insert(value);
   }

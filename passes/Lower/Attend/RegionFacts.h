@@ -22,6 +22,9 @@ public:
 
   /// Scalars that depend on this axis alone (heads included) and that pairs or reductions use; arguments too.
   const ValueSet &crossing(Axis axis) const { return axis == Axis::Keys ? fromKeys : fromQueries; }
+  /// Of those, what has to be read for (not positions alone) and can rule tiles out: it meets positions, or is a membership itself. A
+  /// factor of something known only after a product is left out: that it might be 0 for a whole tile is not worth looking.
+  const ValueSet &deciding(Axis axis) const { return axis == Axis::Keys ? decidingKeys : decidingQueries; }
   /// Vectors of this axis: operands of dots and values of reductions.
   const ValueSet &vectors(Axis axis) const { return axis == Axis::Keys ? keyVectors : queryVectors; }
   /// Scalars of a head that anything else uses (constants are left out: they are cloned where they are used).
@@ -39,7 +42,7 @@ private:
 
   mutable AttendOp op;
   llvm::DenseMap<mlir::Value, Dependence> dependences;
-  ValueSet fromKeys, fromQueries, keyVectors, queryVectors, fromHeads, positionConditions;
+  ValueSet fromKeys, fromQueries, decidingKeys, decidingQueries, keyVectors, queryVectors, fromHeads, positionConditions;
 };
 
 } // namespace caa::attend

@@ -38,6 +38,15 @@ Value ScalarCloner::get(Value value) {
   return copies[value] = result;
 }
 
+/// 1 / x for a power of two: multiplying by it gives the same bits as dividing.
+static std::optional<APFloat> exactInverse(Value divisor) {
+  Attribute attribute;
+  APFloat inverse(0.0);
+  if (!matchPattern(divisor, m_Constant(&attribute)) || !cast<FloatAttr>(attribute).getValue().getExactInverse(&inverse))
+    return std::nullopt;
+  return inverse;
+}
+
 Value ScalarCloner::copy(Operation *op, unsigned result) {
   if (auto select = dyn_cast<arith::SelectOp>(op)) {
     Value condition = get(select.getCondition());
@@ -59,6 +68,12 @@ Value ScalarCloner::copy(Operation *op, unsigned result) {
         return get(op->getOperand(1 - side));
   if (isa<arith::SubFOp>(op) && isConstant(get(op->getOperand(1)), 0))
     return get(op->getOperand(0));
+
+  if (isa<arith::DivFOp>(op))
+    if (std::optional<APFloat> inverse = exactInverse(get(op->getOperand(1)))) {
+      Value factor = constant(op->getLoc(), builder.getFloatAttr(op->getResult(0).getType(), *inverse));
+      return arith::MulFOp::create(builder, op->getLoc(), get(op->getOperand(0)), factor);
+    }
 
   IRMapping mapping;
   for (Value operand : op->getOperands())

@@ -5,15 +5,6 @@ using namespace mlir;
 
 namespace caa::attend {
 
-/// Scalars of an axis that its tile must be read for: not functions of positions alone.
-static SmallVector<Value> readScalars(const RegionFacts &facts, Axis axis) {
-  SmallVector<Value> result;
-  for (Value value : facts.crossing(axis))
-    if (facts.of(value).operand)
-      result.push_back(value);
-  return result;
-}
-
 std::pair<Value, Value> Visits::tokens(OpBuilder &builder, Value start, int64_t size) const {
   Location location = facts.attend().getLoc();
   auto integer = [&](Value index) { return builder.createOrFold<arith::IndexCastOp>(location, builder.getI64Type(), index); };
@@ -27,7 +18,7 @@ std::pair<Value, Value> Visits::tokens(OpBuilder &builder, Value start, int64_t 
 HeldFacts Visits::hold(OpBuilder &builder, const AxisTile &held) const {
   HeldFacts result{&held, {}, {}, {}};
   std::tie(result.low, result.high) = tokens(builder, held.start, layout.size(held.axis));
-  for (Value value : readScalars(facts, held.axis))
+  for (Value value : facts.deciding(held.axis))
     result.scalars[value] = loader.bounds(builder, held, value);
   return result;
 }
@@ -50,9 +41,9 @@ Visits::Leaf Visits::leaves(OpBuilder &builder, const HeadValues &head, const He
     }
     Dependence on = facts.of(value);
     if (on.isOnly(layout.held) && facts.crossing(layout.held).contains(value) && on.operand)
-      return held.scalars.lookup(value);
+      return held.scalars.lookup(value); // unbounded unless it decides
     if (on.isOnly(swept) && facts.crossing(swept).contains(value) && on.operand) {
-      if (!sweptStart)
+      if (!sweptStart || !facts.deciding(swept).contains(value))
         return F{};
       ValueSet one;
       one.insert(value);
