@@ -257,12 +257,12 @@ Entry addEntry(bool gradient) {
 Program sampleProgram() {
   Program program;
   double infinity = std::numeric_limits<double>::infinity();
-  auto parameter = [&](const char *name, std::vector<int64_t> shape) {
-    program.parameters.push_back({name, "", std::move(shape), CAA_INIT_NORMAL, 0, 0.5, -infinity, infinity, true});
+  auto parameter = [&](const char *name, const char *group, std::vector<int64_t> shape, double bound, bool decay) {
+    program.parameters.push_back({name, group, std::move(shape), CAA_INIT_NORMAL, 0, 0.5, -bound, bound, decay});
   };
-  parameter("table", {sampleVocab, width});
-  parameter("first.weight", {width, width});
-  parameter("head.weight", {wide, width});
+  parameter("table", "", {sampleVocab, width}, infinity, false);
+  parameter("first.weight", "", {width, width}, 0.9, true);
+  parameter("head.weight", "gate", {wide, width}, infinity, true);
   layOutParameters(program);
   auto kernel = [&](const char *name, Size grid) {
     Kernel k;

@@ -3,7 +3,8 @@
 //
 // Over tokens (ids below 16) with width 8: x = table[tokens], y = x W^T, and in chunks of 64 rows z = y U^T (width 24)
 // with loss "loss" = mean of sum z^2 over all tokens. Entries: micro_step, eval_step, logits (z), loss_counts, and the export
-// "add": out = a + b of 2 heads of width 4, with gradients d_a = d_b = d_out.
+// "add": out = a + b of 2 heads of width 4, with gradients d_a = d_b = d_out. U is in group "gate", W is clamped to [-0.9, 0.9],
+// the table does not decay.
 #pragma once
 
 #include "codegen/Image/Image.h"
