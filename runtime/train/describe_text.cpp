@@ -26,12 +26,13 @@ std::string attends(const OrderedJson &analysis) {
   for (const OrderedJson &attend : analysis["attends"]) {
     if (!attend.is_object() || !attend.contains("visited") || !attend["visited"].is_array())
       continue;
-    out += fmt::format("\n  {} (x{})\n", attend.value("location", ""), attend.value("calls", int64_t(1)));
+    out += fmt::format("\n  {} (x{}, {} heads)\n", attend.value("location", ""), attend.value("calls", int64_t(1)),
+                       attend.value("heads", int64_t(1)));
     for (const OrderedJson &visited : attend["visited"]) {
       double length = visited.value("length", 0.0), scores = visited.value("scores", 0.0);
       if (length > 0)
         out += fmt::format("    length {:>7}: {:>16} scores a head, {:6.2f} % of the causal ones\n", int64_t(length),
-                           grouped(int64_t(scores)), 100 * scores / (length * (length + 1) / 2));
+                           grouped(int64_t(scores)), 100 * scores / visited.value("causal", length * (length + 1) / 2));
     }
   }
   return out.empty() ? out : "\nScores visited:" + out;

@@ -21,10 +21,10 @@ Result<double> numberOf(const Json &value, std::string_view key, double least) {
 }
 
 Result<int64_t> integerOf(const Json &value, std::string_view key, int64_t least) {
-  if (!value.is_number_integer() || (!value.is_number_unsigned() && value.get<int64_t>() < least) ||
-      (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(INT64_MAX)) || value.get<int64_t>() < least)
+  double number = value.is_number() ? value.get<double>() : -1; // 2000.0 is as whole as 2000
+  if (!value.is_number() || std::floor(number) != number || number < double(least) || number >= 0x1p63)
     return bad(key, fmt::format("a whole number of at least {}", least));
-  return value.get<int64_t>();
+  return value.is_number_integer() ? value.get<int64_t>() : int64_t(number);
 }
 
 Result<std::string> stringOf(const Json &value, std::string_view key) {

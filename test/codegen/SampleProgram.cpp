@@ -287,7 +287,7 @@ Texts sampleTexts() {
   texts.compiler = "sample";
   texts.modelName = "sample";
   texts.source = "// not a model: hand-made tables\n";
-  texts.settings = R"({"model": {"vocab": 16, "context": 64}, "train": {}})";
+  texts.settings = R"({"model": {"vocab": 512, "context": 64}, "train": {}})";
   texts.plainForm = R"({"version": 1, "parameters": [], "functions": []})";
   texts.finalIr = "";
   texts.analysis = "{}";

@@ -1,7 +1,7 @@
 // A small hand-made program with kernels written in LLVM IR: it tests the image and the linker without the rest of the
 // compiler, and the runtime's loader without any model.
 //
-// Over tokens (ids below 16) with width 8: x = table[tokens], y = x W^T, and in chunks of 64 rows z = y U^T (width 24)
+// Over tokens (ids below 512) with width 8: x = table[tokens], y = x W^T, and in chunks of 64 rows z = y U^T (width 24)
 // with loss "loss" = mean of sum z^2 over all tokens. Entries: micro_step, eval_step, logits (z), loss_counts, and the export
 // "add": out = a + b of 2 heads of width 4, with gradients d_a = d_b = d_out. U is in group "gate", W is clamped to [-0.9, 0.9],
 // the table does not decay.
@@ -11,7 +11,7 @@
 
 namespace caa::test {
 
-inline constexpr int64_t sampleVocab = 16, sampleWidth = 8, sampleOut = 24, sampleChunk = 64;
+inline constexpr int64_t sampleVocab = 512, sampleWidth = 8, sampleOut = 24, sampleChunk = 64;
 
 schedule::Program sampleProgram();
 schedule::Texts sampleTexts();

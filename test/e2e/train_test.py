@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from programs import BIN, FolderTest, run
 
 SAMPLE = BIN.parent / "test" / "sample.so"
-LENGTH, VOCAB = 64, 16
+LENGTH, VOCAB = 64, 512
 SHAPES = {"table": (VOCAB, 8), "first.weight": (8, 8), "head.weight": (24, 8)}
 
 
@@ -182,6 +182,68 @@ class TrainTest(FolderTest):
             for name in SHAPES:
                 np.testing.assert_allclose(dump["d_" + name], slopes[name], rtol=1e-3, atol=1e-5)
 
+    def prepare(self):
+        """A prepared folder of made-up text, `self.folder/text`."""
+        rng = random.Random()
+        words = ["".join(rng.choice("abcdefghij é") for _ in range(rng.randint(1, 8))) for _ in range(200)]
+        documents = [" ".join(rng.choice(words) for _ in range(rng.randint(50, 200))) for _ in range(200)]
+        (self.folder / "text.txt").write_text("\n\n".join(documents))
+        run("caa-run", "data", "tokenizer", "text.txt", "-o", "t.json", "--vocab", VOCAB, cwd=self.folder)
+        run("caa-run", "data", "prepare", "text.txt", "-o", "data/text", "--tokenizer", "t.json", "--split-on", "\\n\\n", cwd=self.folder)
+
+    def test_prepared_text_trains_validates_and_generates(self):
+        self.prepare()
+        common = ["--data", "text", "--steps", 12, "--set", "train.batch=8", "--eval-every", 4, "--micro-batch", 3, "--threads", 2]
+        done = self.train(*common, "--run", "whole")
+        rows = [row for row in self.log("whole") if "loss" in row]
+        self.assertEqual([row["step"] for row in rows], list(range(1, 13)))
+        for row in rows:
+            self.assertEqual({"step", "loss", "lr", "grad_norm", "tokens_per_s", "mfu"} - set(row), set())
+            self.assertEqual("val_loss" in row and "val_bpb" in row, row["step"] % 4 == 0)
+        self.assertIn("val loss", done.stdout)
+        self.assertIn("a sample:", done.stdout)
+        self.assertIn("<svg", (self.folder / "whole" / "report.html").read_text())
+        self.assertTrue(list((self.folder / "whole").glob("events.out.tfevents*")))
+        self.assertEqual(os.readlink(self.folder / "whole" / "last"), "checkpoint-12")
+        self.assertTrue((self.folder / "runs" / "last").samefile(self.folder / "whole"))
+        checkpoint = {path.name for path in (self.folder / "whole" / "last").iterdir()}
+        self.assertEqual(checkpoint, {"model.safetensors", "optimizer.safetensors", "config.json", "tokenizer.json", "state.json"})
+
+        # Shuffled data, interrupted in the middle: the same rows, the same bits.
+        self.train(*common, "--run", "halves", "--stop-at", 5)
+        self.train("--run", "halves", "--resume", "auto", "--threads", 2, "--eval-every", 4, "--micro-batch", 3)
+        self.assert_same_bits("whole", "halves")
+
+        # eval: every row of both splits, against NumPy on the token files.
+        evaluated = run("caa-run", "eval", SAMPLE, cwd=self.folder).stdout.splitlines()  # runs/last, the run's data
+        weights = {name: value.astype(np.float64) for name, value in self.model("halves").items()}
+        manifest = json.loads((self.folder / "data" / "text" / "manifest.json").read_text())
+        for line, split in zip(evaluated, ("val", "test"), strict=True):
+            tokens = np.concatenate([np.frombuffer(path.read_bytes()[1024:], np.uint16)
+                                     for path in sorted((self.folder / "data" / "text").glob(f"{split}*.bin"))]).astype(np.int64)
+            loss, _ = gradients(weights, tokens[:len(tokens) // LENGTH * LENGTH])
+            words = line.split()
+            self.assertEqual(words[0], split)
+            self.assertAlmostEqual(float(words[2]) / loss, 1, places=4)
+            bytes_per_token = float(words[2]) / (np.log(2) * float(words[words.index("bits") - 1]))
+            self.assertTrue(0.5 < bytes_per_token < 10)
+        self.assertIn("val", json.dumps(manifest))
+
+        greedy = ["--temperature", 0, "--length", 20]
+        texts = [run("caa-run", "generate", SAMPLE, "-p", "ab", *flags, cwd=self.folder).stdout
+                 for flags in (greedy, greedy, ["--seed", 1], ["--seed", 1], ["--seed", 2])]
+        self.assertTrue(all(text.startswith("ab") for text in texts))
+        self.assertEqual(texts[0], texts[1])
+        self.assertEqual(texts[2], texts[3])
+        self.assertNotEqual(texts[2], texts[4])
+
+    def test_ids_beyond_the_vocabulary_refuse_the_start(self):
+        (self.folder / "text.txt").write_text("\n\n".join(f"text {i} of many words {i * i}" for i in range(900)))
+        run("caa-run", "data", "tokenizer", "text.txt", "-o", "t.json", "--vocab", VOCAB + 1, cwd=self.folder)
+        run("caa-run", "data", "prepare", "text.txt", "-o", "data/text", "--tokenizer", "t.json", "--split-on", "\\n\\n", cwd=self.folder)
+        done = self.train("--data", "text", "--steps", 3, status=1)
+        self.assertIn("--set vocab=513", done.stderr)
+
     def test_call_runs_an_export(self):
         a, b = (self.rng.normal(size=(2, 5, 2, 4)).astype(np.float32) for _ in range(2))
         out = self.rng.normal(size=(2, 5, 2, 4)).astype(np.float32)
@@ -205,7 +267,7 @@ class TrainTest(FolderTest):
     def test_inspect_tells_what_is_inside_without_running_it(self):
         listing = json.loads(run("caa-run", "inspect", SAMPLE, "--json").stdout)
         self.assertEqual({p["name"]: tuple(p["shape"]) for p in listing["parameters"]}, SHAPES)
-        self.assertEqual(listing["parameters_in_all"], 384)
+        self.assertEqual(listing["parameters_in_all"], 512 * 8 + 256)
         self.assertIn("micro_step", run("caa-run", "inspect", SAMPLE).stdout)
 
     def test_bad_input_is_one_clear_message(self):

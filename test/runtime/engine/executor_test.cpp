@@ -8,7 +8,7 @@
 namespace caa {
 namespace {
 
-constexpr int64_t width = 8, wide = 24, vocab = 16; // of test/codegen/SampleProgram.h
+constexpr int64_t width = 8, wide = 24, vocab = 512; // of test/codegen/SampleProgram.h
 
 class Sample : public testing::Test {
 protected:
