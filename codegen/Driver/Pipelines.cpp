@@ -1,5 +1,6 @@
 // Which passes make up each phase, in order.
 #include "codegen/Driver/Pipelines.h"
+#include "codegen/Cpu/TileToCpu.h"
 #include "codegen/Schedule/Schedule.h"
 #include "dialect/Caa/CaaDialect.h"
 #include "dialect/Tile/TileDialect.h"
@@ -65,6 +66,7 @@ void registerPasses() {
   registerKernelPasses();
   registerLowerAttendPasses();
   registerSchedulePasses();
+  cpu::registerCpuPasses();
 }
 
 } // namespace caa

@@ -111,6 +111,12 @@ static double raw(Operation *op, const std::vector<double> &x) {
     return std::tanh(x[0]);
   if (isa<math::SqrtOp>(op))
     return std::sqrt(x[0]);
+  if (isa<math::RsqrtOp>(op))
+    return 1 / std::sqrt(x[0]);
+  if (isa<math::SinOp>(op))
+    return std::sin(x[0]);
+  if (isa<math::CosOp>(op))
+    return std::cos(x[0]);
   if (isa<math::FloorOp>(op))
     return std::floor(x[0]);
   if (isa<math::CeilOp>(op))
