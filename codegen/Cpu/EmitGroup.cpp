@@ -284,9 +284,7 @@ void GroupEmitter::prepareStores() {
       onlyStores &= isa<tile::MapOp>(op) && llvm::none_of(op->getResults(), [&](Value v) { return plan.slotOf(v).has_value(); });
       continue;
     }
-    tile::TileType type = store.getTile().getType();
-    Value valid = kernel.validRows(store.getTarget(), store.getIndices(), type.getRows(), store.getHeads());
-    targets[op] = {kernel.bufferAddress(store.getTarget(), store.getIndices()), valid};
+    targets[op] = {kernel.bufferAddress(accessOf(store)), kernel.validRows(accessOf(store))};
   }
   if (!onlyStores || targets.empty())
     return;
@@ -299,19 +297,18 @@ void GroupEmitter::prepareStores() {
 
 void GroupEmitter::emitStore(tile::StoreOp store, Value p, const Step &step) {
   auto [base, valid] = targets[store];
-  tile::TileType type = store.getTile().getType();
-  Type element = registerType(type.getElement());
+  Access access = accessOf(store);
+  Type element = registerType(access.type().getElementType());
   Value value = fetch(store->getOpOperand(0), p, step);
-  int64_t stride = rowStride(store.getTarget().getType(), store.getHeads());
-  bool column = type.getColumns() == 1 && type.getRows() > 1; // contiguous, or it would be no member
+  bool column = access.columns == 1 && access.rows > 1; // contiguous, or it would be no member
   Value address = base;
   if (!column && node.outer > 1)
-    address = code.address(base, element, code.mul(p, code.index(stride)));
+    address = code.address(base, element, code.mul(p, code.index(access.rowStride())));
   address = code.address(address, element, step.first);
   auto add = [&](Value old) { return isa<FloatType>(element) ? code.fadd(old, value) : code.add(old, value); };
   auto write = [&] { code.store(store.getAccumulate() ? add(code.load(address, element, step.lanes)) : value, address); };
   auto whole = Code::known(valid);
-  if (whole && *whole == type.getRows())
+  if (whole && *whole == access.rows)
     return write();
   if (!column)
     return code.when(code.compare(ICmpPredicate::slt, node.outer > 1 ? p : code.index(0), valid), write);

@@ -43,23 +43,23 @@ Value KernelEmitter::elementAddress(const Place &place, Value outer, Value inner
   return code.address(base, place.element, inner);
 }
 
-Value KernelEmitter::bufferAddress(Value buffer, ValueRange indices) {
-  auto type = cast<MemRefType>(buffer.getType());
+Value KernelEmitter::bufferAddress(const Access &access) {
+  MemRefType type = access.type();
   Value offset = code.index(0);
-  for (auto [axis, index] : llvm::enumerate(indices)) {
+  for (auto [axis, index] : llvm::enumerate(access.indices)) {
     // The first axis is never multiplied; an axis of run-time size behind it is the length.
     if (axis > 0)
       offset = code.mul(offset, type.isDynamicDim(axis) ? sizes[int(tile::Extent::Length)] : code.index(type.getDimSize(axis)));
     offset = code.add(offset, scalar(index));
   }
-  return code.address(buffers[cast<BlockArgument>(buffer).getArgNumber()], registerType(type.getElementType()), offset);
+  return code.address(buffers[cast<BlockArgument>(access.buffer).getArgNumber()], registerType(type.getElementType()), offset);
 }
 
-Value KernelEmitter::validRows(Value buffer, ValueRange indices, int64_t rows, bool heads) {
-  auto type = cast<MemRefType>(buffer.getType());
-  if (!mayBeRagged(type, tile::TileType::get(type.getContext(), rows, 1, code.f32), heads))
-    return code.index(rows);
-  int64_t rank = type.getRank(), axis = rank < 3 ? rank - 2 : rank - 3;
+Value KernelEmitter::validRows(const Access &access) {
+  if (!access.mayBeRagged())
+    return code.index(access.rows);
+  MemRefType type = access.type();
+  int64_t axis = access.rowAxis();
   Value limit;
   if (!type.isDynamicDim(axis)) {
     limit = code.index(type.getDimSize(axis));
@@ -68,39 +68,39 @@ Value KernelEmitter::validRows(Value buffer, ValueRange indices, int64_t rows, b
   } else {
     limit = sizes[int(tile::Extent::Rows)];
     // Partial sums: one row for each chunk of token rows.
-    if (auto chunk = kernel.getArgAttrOfType<IntegerAttr>(cast<BlockArgument>(buffer).getArgNumber(), "caa.chunk"))
+    if (auto chunk = kernel.getArgAttrOfType<IntegerAttr>(cast<BlockArgument>(access.buffer).getArgNumber(), "caa.chunk"))
       limit = code.ceilDiv(limit, chunk.getInt());
   }
-  Value left = code.sub(limit, scalar(indices[axis]));
-  return code.maximum(code.minimum(left, code.index(rows)), code.index(0));
+  Value left = code.sub(limit, scalar(access.indices[axis]));
+  return code.maximum(code.minimum(left, code.index(access.rows)), code.index(0));
 }
 
 //===-- Loads and stores --------------------------------------------------------------------------------------------===//
 
 void KernelEmitter::emitLoad(tile::LoadOp load) {
+  Access access = accessOf(load);
   tile::TileType type = load.getTile().getType();
-  MemRefType source = load.getSource().getType();
-  int64_t rows = type.getRows(), columns = type.getColumns(), stride = rowStride(source, load.getHeads());
+  int64_t rows = access.rows, stride = access.rowStride();
   Type element = registerType(type.getElement());
   Layout layout = plan.layouts.of(load.getTile());
-  Place inPlace{bufferAddress(load.getSource(), load.getIndices()), element, layout, stride, Value()};
+  Place inPlace{bufferAddress(access), element, layout, stride, Value()};
   auto slot = plan.slotOf(load.getTile());
   if (!slot) {
     places[load.getTile()] = inPlace;
     return;
   }
   Place copy = slotPlace(load.getTile(), *slot, layout);
-  Value valid = validRows(load.getSource(), load.getIndices(), rows, load.getHeads());
+  Value valid = validRows(access);
   // Rows before the end, then zeros.
   auto copyRows = [&] {
-    Value step = code.index(columns == 1 ? 1 : slot->stride);
+    Value step = code.index(access.columns == 1 ? 1 : slot->stride);
     auto target = [&](Value r) { return code.address(copy.base, element, code.mul(r, step)); };
     code.loop(code.index(0), valid, 1, [&](Value r) {
-      copyRow(code.address(inPlace.base, element, code.mul(r, code.index(stride))), target(r), element, columns);
+      copyRow(code.address(inPlace.base, element, code.mul(r, code.index(stride))), target(r), element, access.columns);
     });
-    code.loop(valid, code.index(rows), 1, [&](Value r) { copyRow(Value(), target(r), element, columns); });
+    code.loop(valid, code.index(rows), 1, [&](Value r) { copyRow(Value(), target(r), element, access.columns); });
   };
-  if (!plan.isReadOnly(load.getSource()) || isColumnStrided(source, type, load.getHeads())) {
+  if (!plan.isReadOnly(access.buffer) || access.isStridedColumn()) {
     copyRows();
     places[load.getTile()] = copy;
     return;
@@ -129,12 +129,10 @@ void KernelEmitter::emitLoad(tile::LoadOp load) {
 
 // A column goes to a buffer whose rows lie apart.
 void KernelEmitter::emitColumnStore(tile::StoreOp store) {
-  tile::TileType type = store.getTile().getType();
-  Type element = registerType(type.getElement());
+  Access access = accessOf(store);
+  Type element = registerType(access.type().getElementType());
   Place from = placeOf(store.getTile());
-  Value base = bufferAddress(store.getTarget(), store.getIndices());
-  Value stride = code.index(rowStride(store.getTarget().getType(), store.getHeads()));
-  Value valid = validRows(store.getTarget(), store.getIndices(), type.getRows(), store.getHeads());
+  Value base = bufferAddress(access), stride = code.index(access.rowStride()), valid = validRows(access);
   code.loop(code.index(0), valid, 1, [&](Value r) {
     Value target = code.address(base, element, code.mul(r, stride));
     Value value = code.load(code.address(from.base, element, r), element, 1);

@@ -51,9 +51,9 @@ private:
   Place slotPlace(Value value, const Slot &slot, Layout layout);
   Value strideOf(const Place &place);
   Value elementAddress(const Place &place, Value outer, Value inner);
-  Value bufferAddress(Value buffer, ValueRange indices);
-  /// Rows of a tile at `indices` that lie before the end of their axis.
-  Value validRows(Value buffer, ValueRange indices, int64_t rows, bool heads);
+  Value bufferAddress(const Access &access);
+  /// How many rows lie before the end of their axis.
+  Value validRows(const Access &access);
   void emitLoad(tile::LoadOp load);
   void emitColumnStore(tile::StoreOp store);
   void emitGather(tile::GatherOp gather);

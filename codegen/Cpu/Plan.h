@@ -39,12 +39,25 @@ struct Slot {
 
 /// The tile that a group member runs over.
 tile::TileType iterationType(mlir::Operation *op);
-/// Whether a tile of one column has its rows apart in a buffer.
-bool isColumnStrided(mlir::MemRefType type, tile::TileType tile, bool heads);
-/// Elements from one row of a tile in a buffer to the next.
-int64_t rowStride(mlir::MemRefType type, bool heads);
-/// Whether some rows of a tile may lie past the end of their axis: its size is known only at run time, or no multiple.
-bool mayBeRagged(mlir::MemRefType type, tile::TileType tile, bool heads);
+/// The part of a buffer that a load or store names: `rows` along its row axis, `columns` along its width.
+struct Access {
+  mlir::Value buffer;
+  mlir::ValueRange indices;
+  int64_t rows, columns;
+  bool heads;
+
+  mlir::MemRefType type() const { return mlir::cast<mlir::MemRefType>(buffer.getType()); }
+  /// The axis that rows run along; -1 for none.
+  int64_t rowAxis() const;
+  /// Elements from one row to the next.
+  int64_t rowStride() const;
+  /// Whether some rows may lie past the end of their axis: its size is known only at run time, or no multiple.
+  bool mayBeRagged() const;
+  /// One column whose elements lie apart.
+  bool isStridedColumn() const { return columns == 1 && rows > 1 && rowStride() != 1; }
+};
+Access accessOf(tile::LoadOp load);
+Access accessOf(tile::StoreOp store);
 
 class KernelPlan {
 public:

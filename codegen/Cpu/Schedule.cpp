@@ -17,21 +17,33 @@ tile::TileType iterationType(Operation *op) {
   return cast<tile::TileType>(op->getResult(0).getType());
 }
 
-int64_t rowStride(MemRefType type, bool heads) {
-  int64_t rank = type.getRank(), width = type.getDimSize(rank - 1);
-  return heads || rank < 3 ? width : width * type.getDimSize(rank - 2);
+template <typename Op> static Access access(Op op, Value buffer) {
+  tile::TileType type = op.getTile().getType();
+  Access result{buffer, op.getIndices(), type.getRows(), type.getColumns(), op.getHeads()};
+  if (op.getTransposed())
+    std::swap(result.rows, result.columns);
+  return result;
+}
+Access accessOf(tile::LoadOp load) { return access(load, load.getSource()); }
+Access accessOf(tile::StoreOp store) { return access(store, store.getTarget()); }
+
+int64_t Access::rowAxis() const {
+  int64_t rank = type().getRank();
+  return heads || rank < 3 ? rank - 2 : rank - 3;
 }
 
-bool mayBeRagged(MemRefType type, tile::TileType tile, bool heads) {
-  int64_t rank = type.getRank();
-  if (heads || rank < 2)
+int64_t Access::rowStride() const {
+  int64_t stride = 1;
+  for (int64_t axis = rowAxis() + 1; axis < type().getRank(); ++axis)
+    stride *= type().getDimSize(axis);
+  return stride;
+}
+
+bool Access::mayBeRagged() const {
+  if (heads || rowAxis() < 0)
     return false;
-  int64_t axis = type.getDimSize(rank < 3 ? rank - 2 : rank - 3);
-  return ShapedType::isDynamic(axis) || axis % tile.getRows() != 0;
-}
-
-bool isColumnStrided(MemRefType type, tile::TileType tile, bool heads) {
-  return tile.getColumns() == 1 && tile.getRows() > 1 && rowStride(type, heads) != 1;
+  int64_t size = type().getDimSize(rowAxis());
+  return ShapedType::isDynamic(size) || size % rows != 0;
 }
 
 Layout KernelPlan::iterationLayout(Operation *op) const {
@@ -49,7 +61,7 @@ Layout KernelPlan::iterationLayout(Operation *op) const {
 
 bool KernelPlan::isGroupMember(Operation *op) const {
   if (auto store = dyn_cast<tile::StoreOp>(op))
-    return !isColumnStrided(store.getTarget().getType(), store.getTile().getType(), store.getHeads());
+    return !accessOf(store).isStridedColumn();
   return isa<tile::MapOp, tile::ReduceOp, tile::RankOp>(op);
 }
 

@@ -143,9 +143,8 @@ void KernelPlan::assignSlots(Block &block) {
       if (!tileOf(result) || isa<tile::SliceOp, tile::SplatOp, tile::IotaOp>(op) || slots.contains(result))
         continue;
       if (auto load = dyn_cast<tile::LoadOp>(op)) {
-        MemRefType type = load.getSource().getType();
-        if (isReadOnly(load.getSource()) && !mayBeRagged(type, load.getTile().getType(), load.getHeads()) &&
-            !isColumnStrided(type, load.getTile().getType(), load.getHeads()))
+        Access access = accessOf(load);
+        if (isReadOnly(access.buffer) && !access.mayBeRagged() && !access.isStridedColumn())
           continue;
       }
       bool leaves = !isa<tile::MapOp>(op) || llvm::any_of(result.getUses(), [&](OpOperand &use) { return !isFused(use); });
