@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 using namespace mlir;
 
@@ -26,22 +27,76 @@ std::function<std::optional<KnownFact>(Value)> positions(const RegionFacts &fact
   };
 }
 
-/// Conditions that are truth values, or weights that are never outside [0, 1].
+/// Scalars of pairs that a body may take for known: what crosses into the scores' part, and what that is made of, so that half of a
+/// conjunction can be known. Truth values, and weights that are never outside [0, 1].
 static SmallVector<Value> specialisable(const RegionFacts &facts) {
   std::pair<double, double> anywhere(0, 2147483647.0);
   KnownNumbers numbers;
   Intervals<KnownNumbers> intervals(numbers, positions(facts, anywhere, anywhere, [](Value) { return KnownFact{}; }));
+  ValueSet candidates;
+  for (Operation &op : facts.attend().getBody().front().without_terminator())
+    if (isa<arith::CmpIOp, arith::CmpFOp, ClipOp>(op))
+      candidates.insert(op.getResult(0));
+  candidates.insert(facts.conditions().begin(), facts.conditions().end());
   SmallVector<Value> result;
-  for (Value condition : facts.conditions()) {
-    bool weight = false;
-    if (isa<FloatType>(condition.getType())) {
-      KnownFact fact = intervals.of(condition);
-      weight = fact.low && fact.high && *fact.low >= 0 && *fact.high <= 1;
-    }
-    if (weight || condition.getType().isInteger(1))
-      result.push_back(condition);
+  for (Value candidate : candidates) {
+    if (!facts.of(candidate).isPair() || facts.of(candidate).dot)
+      continue;
+    KnownFact fact = intervals.of(candidate);
+    bool weight = isa<FloatType>(candidate.getType()) && fact.low && fact.high && *fact.low >= 0 && *fact.high <= 1;
+    if (weight || candidate.getType().isInteger(1))
+      result.push_back(candidate);
   }
   return result;
+}
+
+/// What is known of each condition: 0, 1, or -1 for nothing.
+using Pattern = SmallVector<int>;
+
+static unsigned countKnown(const Pattern &pattern) {
+  return llvm::count_if(pattern, [](int known) { return known >= 0; });
+}
+
+/// Whether a body that takes `body` for granted may run where `tile` is known.
+static bool fits(const Pattern &body, const Pattern &tile) {
+  return llvm::all_of(llvm::zip(body, tile), [](auto pair) { return std::get<0>(pair) < 0 || std::get<0>(pair) == std::get<1>(pair); });
+}
+
+static Pattern common(const Pattern &a, const Pattern &b) {
+  Pattern result;
+  for (auto [x, y] : llvm::zip(a, b))
+    result.push_back(x == y ? x : -1);
+  return result;
+}
+
+/// The few patterns that together know most of most tiles, greedily.
+static SmallVector<Pattern> choosePatterns(const std::map<Pattern, unsigned> &tiles, unsigned most) {
+  std::set<Pattern> candidates;
+  for (auto &[a, countA] : tiles)
+    for (auto &[b, countB] : tiles)
+      if (Pattern both = common(a, b); countKnown(both) > 0)
+        candidates.insert(both);
+  SmallVector<Pattern> chosen;
+  std::map<Pattern, unsigned> knownNow; // of each kind of tile, by the best body so far
+  while (chosen.size() < most) {
+    const Pattern *best = nullptr;
+    unsigned bestGain = 0;
+    for (const Pattern &candidate : candidates) {
+      unsigned gain = 0;
+      for (auto &[tile, count] : tiles)
+        if (fits(candidate, tile) && countKnown(candidate) > knownNow[tile])
+          gain += count * (countKnown(candidate) - knownNow[tile]);
+      if (gain > bestGain)
+        bestGain = gain, best = &candidate;
+    }
+    if (!best)
+      break;
+    chosen.push_back(*best);
+    for (auto &[tile, count] : tiles)
+      if (fits(*best, tile))
+        knownNow[tile] = std::max(knownNow[tile], countKnown(*best));
+  }
+  return chosen;
 }
 
 namespace {
@@ -49,12 +104,13 @@ namespace {
 struct Sample {
   double documentLength, width;
 
-  KnownFact operator()(Value value, Axis axis, std::pair<double, double> tokens) const {
+  KnownFact operator()(Value value, Dependence on, std::pair<double, double> queries, std::pair<double, double> keys) const {
     if (isa<VectorType>(value.getType()) || value.getType().isInteger(1))
       return {};
-    if (isa<FloatType>(value.getType()))
+    if (isa<FloatType>(value.getType()) || on.isHead())
       return {width, width, false, false, false};
-    return {std::floor(tokens.first / documentLength), std::floor(tokens.second / documentLength), false, false, false};
+    auto [first, last] = on.keys ? keys : queries;
+    return {std::floor(first / documentLength), std::floor(last / documentLength), false, false, false};
   }
 };
 } // namespace
@@ -63,8 +119,7 @@ SmallVector<Body> chooseBodies(const RegionFacts &facts, const Layout &layout, u
   SmallVector<Value> conditions = specialisable(facts);
   const int64_t tiles = 16;
   const Sample samples[] = {{300, 0}, {300, 1}, {1e9, 40}, {500, 300}, {1e9, 384}, {700, 640}};
-  // What is known of each condition (-1: nothing), and in how many tiles just that is known.
-  std::map<SmallVector<int>, unsigned> patterns;
+  std::map<Pattern, unsigned> patterns; // and in how many tiles just that is known
   AttendOp attend = facts.attend();
   SmallVector<ReductionAttr> reductions = attend.getReductionList();
   KnownNumbers numbers;
@@ -73,26 +128,21 @@ SmallVector<Body> chooseBodies(const RegionFacts &facts, const Layout &layout, u
       for (int64_t k = 0, keyTiles = llvm::divideCeil(tiles * layout.queries, layout.keys); k < keyTiles; ++k) {
         std::pair<double, double> queries(q * layout.queries, (q + 1) * layout.queries - 1), keys(k * layout.keys, (k + 1) * layout.keys - 1);
         Intervals<KnownNumbers> intervals(numbers, positions(facts, queries, keys, [&](Value value) {
-          bool key = facts.of(value).keys;
-          return sample(value, key ? Axis::Keys : Axis::Queries, key ? keys : queries);
+          return sample(value, facts.of(value), queries, keys);
         }));
         bool empty = true;
         for (auto [r, reduction] : llvm::enumerate(reductions))
           empty = empty && intervals.isEmpty(reduction, attend.getYields(r));
         if (empty)
           continue;
-        SmallVector<int> pattern;
+        Pattern pattern;
         for (Value condition : conditions)
           pattern.push_back(intervals.isZero(condition) ? 0 : intervals.isOne(condition) ? 1 : -1);
         ++patterns[pattern];
       }
 
-  SmallVector<std::pair<SmallVector<int>, unsigned>> ranked(patterns.begin(), patterns.end());
-  llvm::stable_sort(ranked, [](auto &a, auto &b) { return a.second > b.second; });
   SmallVector<Body> bodies(1);
-  for (auto &[pattern, count] : ranked) {
-    if (bodies.size() == most)
-      break;
+  for (const Pattern &pattern : choosePatterns(patterns, most - 1)) {
     Body body{{}, true};
     for (auto [condition, known] : llvm::zip(conditions, pattern))
       if (known >= 0) {
@@ -101,9 +151,10 @@ SmallVector<Body> chooseBodies(const RegionFacts &facts, const Layout &layout, u
                                     ? TypedAttr(builder.getFloatAttr(condition.getType(), known))
                                     : TypedAttr(builder.getBoolAttr(known));
       }
-    if (!body.known.empty() || conditions.empty()) // without conditions, one that spares the masks of the sequence's end
-      bodies.push_back(body);
+    bodies.push_back(body);
   }
+  if (conditions.empty() && most > 1) // then one that spares the masks of the sequence's end
+    bodies.push_back({{}, true});
   return bodies;
 }
 

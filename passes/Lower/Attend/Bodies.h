@@ -8,7 +8,7 @@
 
 namespace caa::attend {
 
-/// What a body takes for granted of its tiles: conditions (of RegionFacts::conditions) that are 0 or 1 throughout.
+/// What a body takes for granted of its tiles: scalars of pairs that are 0 or 1 throughout.
 struct Body {
   Known known;
   /// No token of the tile is past the end. Always so in a body with knowledge.

@@ -85,8 +85,9 @@ Value Visits::visit(OpBuilder &builder, const HeadValues &head, const HeldFacts 
   llvm::stable_sort(order, [&](unsigned a, unsigned b) { return bodies[a].known.size() < bodies[b].known.size(); });
   for (unsigned body : order) {
     Value fits = inside;
-    for (Value condition : facts.conditions())
-      if (TypedAttr known = bodies[body].known.lookup(condition)) {
+    for (Operation &op : facts.attend().getBody().front()) // in their order, so that the same code comes out each time
+      if (TypedAttr known = op.getNumResults() ? bodies[body].known.lookup(op.getResult(0)) : TypedAttr()) {
+        Value condition = op.getResult(0);
         bool one = isa<FloatAttr>(known) ? cast<FloatAttr>(known).getValueAsDouble() == 1 : cast<BoolAttr>(known).getValue();
         fits = numbers.all(fits, one ? intervals.isOne(condition) : intervals.isZero(condition));
       }
