@@ -10,7 +10,7 @@
 // CHECK-COUNT-5: tile.dot
 // CHECK: tile.next
 
-func.func private @branches_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x8xf32>, %lse_near: memref<?x?x4x1xf32>, %lse_far: memref<?x?x4x1xf32>, %g: memref<?x?x4x1xf32>, %delta_near: memref<?x?x4x1xf32>, %delta_far: memref<?x?x4x1xf32>, %w: memref<?x?x4x1xf32>, %tau: memref<?x?x4x1xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x8xf32>, %dq: memref<?x?x4x8xf32>, %dw: memref<?x?x4x1xf32>, %dk: memref<?x?x2x8xf32>, %dv: memref<?x?x2x8xf32>) attributes {tile.flops = 0x4184000000000000 : f64, tile.grid = [#tile.term<2, batch = 1>], tile.kernel, tile.tiles = [16, 16]} {
+func.func private @branches_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x8xf32>, %lse_near: memref<?x?x4x1xf32>, %lse_far: memref<?x?x4x1xf32>, %g: memref<?x?x4x1xf32>, %delta_near: memref<?x?x4x1xf32>, %delta_far: memref<?x?x4x1xf32>, %w: memref<?x?x4x1xf32>, %tau: memref<?x?x4x1xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x8xf32>, %dq: memref<?x?x4x8xf32>, %dw: memref<?x?x4x1xf32>, %dk: memref<?x?x2x8xf32>, %dv: memref<?x?x2x8xf32>) attributes {tile.flops = 0x4184000000000000 : f64, tile.grid = [#tile.term<2, batch = 1>], tile.kernel, tile.keys = 16 : i64, tile.queries = 16 : i64} {
   %length = tile.extent length
   // Which batch row, which head, which tile of tokens.
   %item = tile.item

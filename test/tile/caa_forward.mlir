@@ -9,7 +9,7 @@
 // CHECK-COUNT-4: tile.next
 // CHECK-COUNT-4: tile.store
 
-func.func private @branches(%q: memref<?x?x2x8xf32>, %w: memref<?x?x2x1xf32>, %tau: memref<?x?x2x1xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x8xf32>, %near: memref<?x?x2x8xf32>, %near_lse: memref<?x?x2x1xf32>, %far: memref<?x?x2x8xf32>, %far_lse: memref<?x?x2x1xf32>) attributes {tile.flops = 3.932160e+05 : f64, tile.grid = [#tile.term<2, batch = 1, length = 1, lengthDivisor = 16>], tile.kernel, tile.tiles = [16, 16]} {
+func.func private @branches(%q: memref<?x?x2x8xf32>, %w: memref<?x?x2x1xf32>, %tau: memref<?x?x2x1xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x8xf32>, %near: memref<?x?x2x8xf32>, %near_lse: memref<?x?x2x1xf32>, %far: memref<?x?x2x8xf32>, %far_lse: memref<?x?x2x1xf32>) attributes {tile.flops = 3.932160e+05 : f64, tile.grid = [#tile.term<2, batch = 1, length = 1, lengthDivisor = 16>], tile.kernel, tile.keys = 16 : i64, tile.queries = 16 : i64} {
   %length = tile.extent length
   // Which batch row, which head, which tile of tokens.
   %item = tile.item

@@ -9,7 +9,7 @@
 // CHECK: tile.rank
 // CHECK: tile.threshold
 
-func.func private @kth(%q: memref<?x?x2x8xf32>, %n: memref<?x?x1x1xi64>, %k: memref<?x?x1x8xf32>, %tau: memref<?x?x2x1xf32>) attributes {tile.flops = 1.310720e+05 : f64, tile.grid = [#tile.term<2, batch = 1, length = 1, lengthDivisor = 16>], tile.kernel, tile.tiles = [16, 16]} {
+func.func private @kth(%q: memref<?x?x2x8xf32>, %n: memref<?x?x1x1xi64>, %k: memref<?x?x1x8xf32>, %tau: memref<?x?x2x1xf32>) attributes {tile.flops = 1.310720e+05 : f64, tile.grid = [#tile.term<2, batch = 1, length = 1, lengthDivisor = 16>], tile.kernel, tile.keys = 16 : i64, tile.queries = 16 : i64} {
   %length = tile.extent length
   // Which batch row, which head, which tile of tokens.
   %item = tile.item

@@ -9,7 +9,7 @@
 // CHECK: tile.sweep
 // CHECK: tile.store {{.*}} {accumulate}
 
-func.func private @dense_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x6xf32>, %lse: memref<?x?x4x1xf32>, %delta: memref<?x?x4x1xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x6xf32>, %dq: memref<?x?x4x8xf32>, %dk: memref<?x?x2x8xf32>, %dv: memref<?x?x2x6xf32>) attributes {tile.flops = 0x4183000000000000 : f64, tile.grid = [#tile.term<2, batch = 1>], tile.kernel, tile.tiles = [16, 16]} {
+func.func private @dense_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x6xf32>, %lse: memref<?x?x4x1xf32>, %delta: memref<?x?x4x1xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x6xf32>, %dq: memref<?x?x4x8xf32>, %dk: memref<?x?x2x8xf32>, %dv: memref<?x?x2x6xf32>) attributes {tile.flops = 0x4183000000000000 : f64, tile.grid = [#tile.term<2, batch = 1>], tile.kernel, tile.keys = 16 : i64, tile.queries = 16 : i64} {
   %length = tile.extent length
   // Which batch row, which head, which tile of tokens.
   %item = tile.item

@@ -9,7 +9,7 @@
 // CHECK-COUNT-2: tile.next
 // CHECK-COUNT-2: tile.store
 
-func.func private @dense(%q: memref<?x?x4x8xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x6xf32>, %out: memref<?x?x4x6xf32>, %lse: memref<?x?x4x1xf32>) attributes {tile.flops = 2.293760e+05 : f64, tile.grid = [#tile.term<4, batch = 1, length = 1, lengthDivisor = 16>], tile.kernel, tile.tiles = [16, 16]} {
+func.func private @dense(%q: memref<?x?x4x8xf32>, %k: memref<?x?x2x8xf32>, %v: memref<?x?x2x6xf32>, %out: memref<?x?x4x6xf32>, %lse: memref<?x?x4x1xf32>) attributes {tile.flops = 2.293760e+05 : f64, tile.grid = [#tile.term<4, batch = 1, length = 1, lengthDivisor = 16>], tile.kernel, tile.keys = 16 : i64, tile.queries = 16 : i64} {
   %length = tile.extent length
   // Which batch row, which head, which tile of tokens.
   %item = tile.item

@@ -87,11 +87,12 @@ private:
     if (!module || !function.isPrivate())
       return {};
     std::optional<Range> all;
-    module.walk([&](func::CallOp call) {
-      if (call.getCallee() != function.getName())
-        return;
-      Range one = of(call.getOperand(argument.getArgNumber()));
-      all = all ? unite(*all, one) : one;
+    auto passes = [&](Value passed) { all = all ? unite(*all, of(passed)) : of(passed); };
+    module.walk([&](Operation *op) {
+      if (auto call = dyn_cast<func::CallOp>(op); call && call.getCallee() == function.getName())
+        passes(call.getOperand(argument.getArgNumber()));
+      if (auto launch = dyn_cast<LaunchOp>(op); launch && launch.getKernel() == function.getName())
+        passes(launch.getOperands()[argument.getArgNumber()]);
     });
     return all.value_or(Range());
   }

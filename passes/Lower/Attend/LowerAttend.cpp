@@ -85,7 +85,13 @@ LogicalResult LowerAttend::lower(func::FuncOp function, AttendOp attend) {
   kernel->setAttr("tile.kernel", builder.getUnitAttr());
   kernel->setAttr("tile.grid", *grid);
   kernel->setAttr("tile.flops", builder.getF64FloatAttr(flopsPerItem(attend, options)));
-  kernel->setAttr("tile.tiles", builder.getI64ArrayAttr({tileQueries, tileKeys}));
+  kernel->setAttr("tile.queries", builder.getI64IntegerAttr(tileQueries));
+  kernel->setAttr("tile.keys", builder.getI64IntegerAttr(tileKeys));
+  unsigned inputs = function.getNumArguments(); // what is said of tensors is said of their buffers
+  for (unsigned n = 0; n < inputs; ++n)
+    kernel.setArgAttrs(n, function.getArgAttrDict(n));
+  for (unsigned n = 0; n < function.getNumResults(); ++n)
+    kernel.setArgAttrs(inputs + n, function.getResultAttrDict(n));
   function.erase();
 
   IRRewriter rewriter(builder);
