@@ -1,5 +1,8 @@
 // The phases in order, and what becomes of a failure in each.
 #include "codegen/Driver/Compilation.h"
+#include "codegen/Analysis/Analysis.h"
+#include "codegen/Cpu/CpuObjects.h"
+#include "codegen/Driver/EmitLlvm.h"
 #include "codegen/Driver/Texts.h"
 #include "codegen/PlainForm/PlainForm.h"
 #include "codegen/Schedule/Schedule.h"
@@ -10,6 +13,7 @@
 #include "llvm/Support/Process.h"
 
 #include <chrono>
+#include <thread>
 
 using namespace mlir;
 
@@ -64,13 +68,16 @@ Compilation::Outcome Compilation::compile() {
   if (stopsAt(Emit::Caa))
     return emitModule();
   recordOutputs(*module);
-  texts.compiler = compilerVersion();
+  texts.compiler = compilerVersion().substr(5); // without "caac "
   readModuleTexts(*module, texts);
   texts.plainForm = plainForm(*module);
   (*module)->removeAttr("caa.sources"); // it is in the texts now, and the final IR is read by people
-  for (Phase phase : {Phase::Differentiate, Phase::Optimize, Phase::FormKernels, Phase::LowerKernels})
+  for (Phase phase : {Phase::Differentiate, Phase::Optimize, Phase::FormKernels, Phase::LowerKernels}) {
     if (Outcome outcome = runPasses(phase); outcome != Outcome::Done)
       return outcome;
+    if (phase == Phase::Optimize && stopsAt(Emit::SharedObject))
+      texts.analysis = analyse(*module);
+  }
   if (stopsAt(Emit::Tile))
     return emitModule();
   llvm::raw_string_ostream(texts.finalIr) << *module;
@@ -86,7 +93,9 @@ Compilation::Outcome Compilation::compile() {
     schedule::print(os, program);
     return emitText(text);
   }
-  if (Outcome outcome = generateCode(); outcome != Outcome::Done || stopsAt(Emit::Llvm))
+  if (stopsAt(Emit::Llvm))
+    return emitLlvm();
+  if (Outcome outcome = generateCode(); outcome != Outcome::Done)
     return outcome;
   return link();
 }
@@ -118,7 +127,25 @@ Compilation::Outcome Compilation::runPasses(Phase phase) {
   return internal.any() || diagnostics.errorCount() == 0 ? Outcome::Internal : Outcome::InputAtFault;
 }
 
+Compilation::Outcome Compilation::emitLlvm() {
+  FailureOr<std::string> text = caa::emitLlvm(*module, cpu::CpuTarget::avx2());
+  return failed(text) ? Outcome::Internal : emitText(*text);
+}
+
 Compilation::Outcome Compilation::generateCode() {
+  cpu::CpuTarget targets[] = {cpu::CpuTarget::avx2(), cpu::CpuTarget::avx512()};
+  unsigned threads = std::max(1u, std::thread::hardware_concurrency());
+  FailureOr<std::vector<std::string>> code = cpu::compileKernels(*module, targets, threads);
+  if (failed(code))
+    return Outcome::Internal;
+  for (const std::string &object : *code)
+    objects.emplace_back(object.begin(), object.end());
+  for (schedule::Kernel &kernel : program.kernels) {
+    kernel.avx2 = kernel.name + targets[0].suffix;
+    kernel.avx512 = kernel.name + targets[1].suffix;
+  }
+  if (failed(readScratch(*module, program)))
+    return Outcome::Internal;
   note(Phase::GenerateCode);
   return Outcome::Done;
 }

@@ -28,6 +28,7 @@ private:
   /// Writes a stage's text to the output file or to standard output.
   Outcome emitText(llvm::StringRef text);
   Outcome emitModule();
+  Outcome emitLlvm();
   Outcome inputError(llvm::Error error);
   Outcome internalError(llvm::Error error);
   void note(Phase phase); // for --timing

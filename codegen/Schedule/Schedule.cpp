@@ -32,7 +32,8 @@ void recordOutputs(ModuleOp module) {
       byIndex[loss.getIndex()] = builder.getDictionaryAttr(
           {builder.getNamedAttr("name", loss.getNameAttr()),
            builder.getNamedAttr("heads", builder.getI64IntegerAttr(shapeOf(loss.getValue()).heads))});
-    if (auto report = dyn_cast<ReportOp>(op))
+    // An export is called, not trained: nobody reads its reports.
+    if (auto report = dyn_cast<ReportOp>(op); report && !report->getParentOfType<func::FuncOp>()->hasAttr("caa.export"))
       reports.push_back(builder.getArrayAttr({report.getNameAttr(), report.getPathAttr()}));
   });
   SmallVector<Attribute> losses;
@@ -93,6 +94,10 @@ FailureOr<uint32_t> ModuleTables::kernel(Operation *user, FlatSymbolRefAttr name
     kernel.grid = *grid;
     if (auto flops = function->getAttrOfType<FloatAttr>("tile.flops"))
       kernel.flopsPerItem = flops.getValueAsDouble();
+    if (auto queries = function->getAttrOfType<IntegerAttr>("tile.queries"))
+      kernel.tileQueries = queries.getInt();
+    if (auto keys = function->getAttrOfType<IntegerAttr>("tile.keys"))
+      kernel.tileKeys = keys.getInt();
   }
   program.kernels.push_back(std::move(kernel));
   return it->second;
@@ -128,6 +133,18 @@ FailureOr<Program> buildSchedule(ModuleOp module) {
       if (buffer.kind == CAA_BUFFER_REPORT)
         buffer.bytes = int64_t(program.reports.size()) * 40;
   return program;
+}
+
+LogicalResult readScratch(ModuleOp module, Program &program) {
+  SymbolTable symbols(module);
+  for (schedule::Kernel &kernel : program.kernels) {
+    auto function = symbols.lookup<func::FuncOp>(kernel.name);
+    FailureOr<schedule::Size> scratch = sizeOf(function, "tile.scratch");
+    if (failed(scratch))
+      return function.emitError("internal: code generation left no `tile.scratch`");
+    kernel.scratch = *scratch;
+  }
+  return success();
 }
 
 namespace {

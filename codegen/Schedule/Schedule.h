@@ -20,6 +20,9 @@ void recordOutputs(mlir::ModuleOp module);
 /// attribute `tile.grid`. Fails with a diagnostic.
 mlir::FailureOr<schedule::Program> buildSchedule(mlir::ModuleOp module);
 
+/// Takes over what code generation found out: the scratch of every kernel (attribute `tile.scratch`).
+mlir::LogicalResult readScratch(mlir::ModuleOp module, schedule::Program &program);
+
 /// "file:line" of the place in the model's text that an op comes from, "" if there is none.
 std::string sourceLine(mlir::Location location);
 

@@ -23,7 +23,7 @@ def settings(cfg, names):
 class Models(ModelTest):
     def compare(self, model, cfg, mix, names=tuple(SMALL), lengths=(33,), logits_of=decoders.qwen_logits, sets=()):
         generator = np.random.default_rng()
-        library = self.compile(model, [*settings(cfg, names), *sets])
+        library = self.compile(model, [*settings(cfg, names), "train.precision=fp32", *sets])
         weights = random_parameters(self.parameters(library), generator)
         for length in lengths:
             tokens = generator.integers(0, cfg["vocab"], (2, cfg["context"] if length is None else length))
