@@ -9,6 +9,7 @@ def Caa_LinearInputGradOp : Caa_Op<"linear_input_grad", [Pure]> {
   let arguments = (ins Caa_TokenF32:$gradient, Caa_Matrix:$weight);
   let results = (outs Caa_TokenF32:$result);
   let assemblyFormat = "$gradient `,` $weight `:` functional-type(operands, $result) attr-dict";
+  let hasVerifier = 1;
 }
 
 def Caa_LinearWeightGradOp : Caa_Op<"linear_weight_grad", [Pure]> {
@@ -16,6 +17,7 @@ def Caa_LinearWeightGradOp : Caa_Op<"linear_weight_grad", [Pure]> {
   let arguments = (ins Caa_TokenF32:$gradient, Caa_TokenF32:$input);
   let results = (outs Caa_Matrix:$result);
   let assemblyFormat = "$gradient `,` $input `:` functional-type(operands, $result) attr-dict";
+  let hasVerifier = 1;
 }
 
 def Caa_EmbedGradOp : Caa_Op<"embed_grad", [Pure]> {
@@ -23,6 +25,7 @@ def Caa_EmbedGradOp : Caa_Op<"embed_grad", [Pure]> {
   let arguments = (ins Caa_Token:$index, Caa_TokenF32:$gradient);
   let results = (outs Caa_Matrix:$result);
   let assemblyFormat = "$index `,` $gradient `:` functional-type(operands, $result) attr-dict";
+  let hasVerifier = 1;
 }
 
 def Caa_CrossEntropyGradOp : Caa_Op<"cross_entropy_grad", [Pure]> {
@@ -30,6 +33,7 @@ def Caa_CrossEntropyGradOp : Caa_Op<"cross_entropy_grad", [Pure]> {
   let arguments = (ins Caa_TokenF32:$logits, Caa_Token:$tokens, Caa_TokenF32:$gradient);
   let results = (outs Caa_TokenF32:$result);
   let assemblyFormat = "$logits `,` $tokens `,` $gradient `:` functional-type(operands, $result) attr-dict";
+  let hasVerifier = 1;
 }
 
 def Caa_AsRowOp : Caa_Op<"as_row", [Pure]> {

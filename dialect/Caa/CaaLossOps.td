@@ -26,7 +26,7 @@ def Caa_HeadLossOp : Caa_Op<"head_loss"> {
     `input` `(` $input `)` `weight` `(` $weight `)` (`bias` `(` $bias^ `)`)? `tokens` `(` $tokens `)` `mask` `(` $mask `)`
     `:` functional-type(operands, $gradients) attr-dict
   }];
-  let traits = [];
+  let hasVerifier = 1;
 }
 
 #endif

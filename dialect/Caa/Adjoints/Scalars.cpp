@@ -233,7 +233,8 @@ LogicalResult ScalarAdjoint::visit(Operation *op, Cotangent c) {
         return success();
       })
       .Case([&](ClipOp) { // strictly inside (0, 1) only
-        Value inside = scalars.logicalAnd(scalars.compare(P::OGT, x, number(0)), scalars.compare(P::OLT, x, number(1)));
+        Value above = scalars.compare(P::OGT, x, number(0)), below = scalars.compare(P::OLT, x, number(1));
+        Value inside = scalars.logicalAnd(above, below);
         push(first, scalars.select(inside, c.value), both(c.guard, inside));
         return success();
       })

@@ -1,0 +1,56 @@
+// Verifiers of the ops that autodiff and the head-loss fusion make.
+#include "dialect/Caa/CaaDialect.h"
+
+using namespace mlir;
+
+namespace caa {
+
+LogicalResult LinearInputGradOp::verify() {
+  Shape gradient = shapeOf(getGradient()), in = shapeOf(getResult()), weight = shapeOf(getWeight());
+  if (weight.heads != gradient.heads * gradient.width || weight.width != in.heads * in.width)
+    return emitOpError("weight must be [") << gradient.heads * gradient.width << ", " << in.heads * in.width << "]";
+  return success();
+}
+
+LogicalResult LinearWeightGradOp::verify() {
+  Shape gradient = shapeOf(getGradient()), in = shapeOf(getInput()), weight = shapeOf(getResult());
+  if (weight.heads != gradient.heads * gradient.width || weight.width != in.heads * in.width)
+    return emitOpError("result must be [") << gradient.heads * gradient.width << ", " << in.heads * in.width << "]";
+  return success();
+}
+
+LogicalResult EmbedGradOp::verify() {
+  Shape index = shapeOf(getIndex()), gradient = shapeOf(getGradient());
+  if (index.heads != 1 || index.width != 1 || !isa<IntegerType>(elementOf(getIndex())))
+    return emitOpError("index must be one integer per token");
+  if (gradient.heads != 1 || gradient.width != shapeOf(getResult()).width)
+    return emitOpError("gradient must be one head as wide as the table");
+  return success();
+}
+
+LogicalResult CrossEntropyGradOp::verify() {
+  Shape logits = shapeOf(getLogits()), tokens = shapeOf(getTokens()), gradient = shapeOf(getGradient());
+  if (logits.heads != 1 || tokens.heads != 1 || tokens.width != 1 || gradient.heads != 1 || gradient.width != 1)
+    return emitOpError("takes one head of logits, one token and one number per token");
+  if (getResult().getType() != getLogits().getType())
+    return emitOpError("result must have the logits' type");
+  return success();
+}
+
+LogicalResult HeadLossOp::verify() {
+  Shape input = shapeOf(getInput()), weight = shapeOf(getWeight()), tokens = shapeOf(getTokens()), mask = shapeOf(getMask());
+  if (weight.width != input.heads * input.width)
+    return emitOpError("weight must be ") << input.heads * input.width << " wide";
+  if (getBias() && cast<RankedTensorType>(getBias().getType()).getDimSize(0) != weight.heads)
+    return emitOpError("bias must have ") << weight.heads << " components";
+  if (tokens.heads != 1 || tokens.width != 1 || mask.heads != 1 || mask.width != 1 || !elementOf(getMask()).isInteger(1))
+    return emitOpError("takes one token and one truth value per token");
+  SmallVector<Type> types = {getInput().getType(), getWeight().getType()};
+  if (getBias())
+    types.push_back(getBias().getType());
+  if (getNumResults() != 0 && !llvm::equal(getResultTypes(), types))
+    return emitOpError("gives no gradient, or those of input, weight and bias");
+  return success();
+}
+
+} // namespace caa
