@@ -27,7 +27,8 @@ def ResolvePrecision : Pass<"caa-resolve-precision", "::mlir::ModuleOp"> {
 def Autodiff : Pass<"caa-autodiff", "::mlir::ModuleOp"> {
   let summary = "From a model and its exports, make the functions that evaluate and differentiate them";
   let description = [{
-    Takes: `@model`, and functions with the attribute `caa.export`, decomposed. Gives, and erases what it took:
+    Takes: `@model`, and functions with the attribute `caa.export`, decomposed. Gives, and erases what it took (NAME is the
+    symbol of an export):
 
     | function | arguments | does |
     |---|---|---|

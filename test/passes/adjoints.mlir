@@ -101,3 +101,23 @@ func.func @aux(%x: tensor<?x?x2x1xf32> {caa.name = "x"}) -> tensor<?x?x2x1xf32> 
   caa.loss %0 : tensor<?x?x2x1xf32> {name = "size", index = 0 : i64}
   return %0 : tensor<?x?x2x1xf32>
 }
+
+// A maximum over keys: the gradient goes to the first key that attains it, which a small attend finds.
+// CHECK-LABEL: func.func @most.gradient
+// CHECK: %[[PEAK:.*]] = caa.attend queries(%[[X:.*]]) keys(%[[Y:.*]]) heads() reductions [#caa.reduce<max over keys>]
+// CHECK: %[[FIRST:.*]] = caa.attend queries(%[[X]], %[[PEAK]]) keys(%[[Y]]) heads() reductions [#caa.reduce<max over keys>]
+// CHECK: %[[ATTAINS:.*]] = arith.cmpf oeq
+// CHECK: %[[MEMBER:.*]] = arith.andi %{{.*}}, %[[ATTAINS]]
+// CHECK: %[[LATE:.*]] = arith.negf
+// CHECK: caa.yield %[[LATE]], %[[MEMBER]]
+// CHECK: caa.attend queries(%[[X]], %{{.*}}, %[[PEAK]], %[[FIRST]]) keys(%[[Y]]) heads() reductions [#caa.reduce<sum over keys>, #caa.reduce<sum over queries>]
+func.func @most(%x: tensor<?x?x2x1xf32> {caa.name = "x"}, %y: tensor<?x?x2x1xf32> {caa.name = "y"}) -> tensor<?x?x2x1xf32> attributes {caa.export} {
+  %0 = caa.attend queries(%x) keys(%y) heads() reductions [#caa.reduce<max over keys>]
+      : (tensor<?x?x2x1xf32>, tensor<?x?x2x1xf32>) -> tensor<?x?x2x1xf32> {
+  ^bb0(%i: i64, %j: i64, %a: f32, %b: f32):
+    %s = arith.mulf %a, %b : f32
+    %m = arith.cmpi sle, %j, %i : i64
+    caa.yield %s, %m : f32, i1
+  }
+  return %0 : tensor<?x?x2x1xf32>
+}

@@ -6,6 +6,7 @@
 //     t_ij = <do_i, v_j> - D_i,   D_i = <do_i, o_i> - dl_i        D is token-wise and computed outside
 //     ds   = p t                  dm = e^(s - l) t                dv_j = sum_i p do_i
 //
+// A maximum passes its gradient to the pair that attains it, of several to the first key: a small attend finds its index.
 // No division by m, so a membership may reach 0 smoothly. Everything is selected to exactly 0 where m is 0: an empty row has
 // l = -inf, and tiles without members need not be visited. From ds and dm on, the region's own scalar code is
 // differentiated (Scalars.h); a row of a dot product receives sums of weights times the other row.
@@ -34,6 +35,7 @@ private:
   /// What token-wise values a reduction's adjoint reads besides the operands.
   struct Extra {
     int output = -1, logSum = -1, offset = -1; ///< positions among the added rows of its axis; -1 where not needed
+    int peak = -1, first = -1;                 ///< of a maximum: itself, and the negated index of the first key that attains it
   };
   /// One `sum` of the adjoint and what is to be done with it.
   struct Output {
@@ -47,9 +49,11 @@ private:
   bool arrives(unsigned result) const { return gradients[result] != nullptr; }
   LogicalResult addExtras();
   Value buildOffset(unsigned r);
+  Value buildFirst(unsigned r);
   LogicalResult differentiate();
   void seedSoftmax(unsigned r, ScalarBuilder &scalars);
   void seedSum(unsigned r, ScalarBuilder &scalars);
+  void seedMax(unsigned r, ScalarBuilder &scalars);
   void collect(const ScalarGradients &adjoint);
   void collectTerm(unsigned target, const VectorTerm &term);
   void add(unsigned target, Axis axis, Value weight, int64_t value = -1, Value factor = {});
@@ -95,6 +99,53 @@ Value AttendAdjoint::buildOffset(unsigned r) {
                   [](ScalarBuilder &scalars, ValueRange x) { return scalars.sub(x[0], x[1]); });
 }
 
+/// A membership as a truth value.
+static Value isMember(ScalarBuilder &scalars, Value member) {
+  return member.getType().isInteger(1) ? member : scalars.compare(arith::CmpFPredicate::OGT, member, scalars.constant(0));
+}
+
+/// -j as a number that a maximum can compare; exact below 2^24 keys.
+static Value negatedIndex(ScalarBuilder &scalars, Value index) {
+  Value number = arith::SIToFPOp::create(scalars.getBuilder(), scalars.getLocation(), scalars.getBuilder().getF32Type(), index);
+  return scalars.neg(number);
+}
+
+/// The first key that attains a maximum, as its negated index: the maximum of -j over the pairs whose score is the maximum.
+Value AttendAdjoint::buildFirst(unsigned r) {
+  Value peak = op.getResult(op.getFirstResult(r));
+  SmallVector<Value> rows(op.getQueries());
+  rows.push_back(peak);
+  auto reduction = ReductionAttr::get(op.getContext(), ReductionKind::Max, Axis::Keys, -1, -1);
+  auto attend = AttendOp::create(builder, op.getLoc(), peak.getType(), rows, op.getKeys(), op.getHeads(),
+                                 builder.getArrayAttr({reduction}));
+  IRMapping mapping;
+  op.getBody().cloneInto(&attend.getBody(), mapping);
+  Block &body = attend.getBody().front();
+  Value target = body.insertArgument(2 + op.getQueries().size(), builder.getF32Type(), op.getLoc());
+  Operation *terminator = body.getTerminator();
+  OpBuilder inner(terminator);
+  ScalarBuilder scalars(inner, op.getLoc());
+  ValueRange yields = op.getYields(r);
+  Value attains = scalars.compare(arith::CmpFPredicate::OEQ, mapping.lookup(yields[0]), target);
+  Value member = scalars.logicalAnd(isMember(scalars, mapping.lookup(yields[1])), attains);
+  Value index = negatedIndex(scalars, body.getArgument(1));
+  YieldOp::create(inner, op.getLoc(), ValueRange{index, member});
+  terminator->erase();
+  return attend.getResult(0);
+}
+
+void AttendAdjoint::seedMax(unsigned r, ScalarBuilder &scalars) {
+  const Extra &extra = extras[r];
+  ValueRange yields = op.getYields(r);
+  Value score = forward.lookupOrDefault(yields[0]);
+  Value member = isMember(scalars, forward.lookupOrDefault(yields[1]));
+  Value attains = scalars.compare(arith::CmpFPredicate::OEQ, score, extraArgument(Axis::Keys, extra.peak));
+  Value isFirst = scalars.compare(arith::CmpFPredicate::OEQ, negatedIndex(scalars, block->getArgument(1)),
+                                  extraArgument(Axis::Keys, extra.first));
+  Value guard = scalars.logicalAnd(member, scalars.logicalAnd(attains, isFirst));
+  seeds.push_back({yields[0], scalars.select(guard, extraArgument(Axis::Keys, extra.output)), guard});
+}
+
 /// Adds the gradients of the results, and what a softmax kept, to the rows of the axis on which they live.
 LogicalResult AttendAdjoint::addExtras() {
   queries.assign(op.getQueries().begin(), op.getQueries().end());
@@ -128,7 +179,10 @@ LogicalResult AttendAdjoint::addExtras() {
       extras[r].output = append(rows, original, gradients[first]);
       break;
     case ReductionKind::Max:
-      return op.emitOpError("has no derivative rule for a maximum over keys yet");
+      extras[r].output = append(rows, original, gradients[first]);
+      extras[r].peak = append(rows, original, op.getResult(first));
+      extras[r].first = append(rows, original, buildFirst(r));
+      break;
     case ReductionKind::Kth:
       return op.emitOpError("has no derivative for a selection, which is constant");
     }
@@ -142,7 +196,7 @@ void AttendAdjoint::seedSoftmax(unsigned r, ScalarBuilder &scalars) {
   ValueRange yields = op.getYields(r);
   Value score = forward.lookupOrDefault(yields[0]), member = forward.lookupOrDefault(yields[1]);
   bool hard = member.getType().isInteger(1);
-  Value guard = hard ? member : scalars.compare(arith::CmpFPredicate::OGT, member, scalars.constant(0));
+  Value guard = isMember(scalars, member);
   Value logSum = extraArgument(Axis::Keys, extra.logSum), offset = extraArgument(Axis::Keys, extra.offset);
   Value share = scalars.unary<math::ExpOp>(scalars.sub(score, logSum)); // e^(s - l), infinite in an empty row
   share = scalars.select(guard, share);
@@ -237,6 +291,8 @@ LogicalResult AttendAdjoint::differentiate() {
       continue;
     if (reduction.getKind() == ReductionKind::Softmax)
       seedSoftmax(r, scalars);
+    else if (reduction.getKind() == ReductionKind::Max)
+      seedMax(r, scalars);
     else
       seedSum(r, scalars);
   }
