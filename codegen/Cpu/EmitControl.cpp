@@ -187,11 +187,10 @@ LogicalResult KernelEmitter::emitSweep(tile::SweepOp sweep) {
       [&](Value p, ValueRange registers) -> SmallVector<Value> {
         Block &visit = sweep.getVisit().front();
         scalars[visit.getArgument(0)] = p;
-        for (Operation &op : visit.without_terminator())
-          if (failed(emitOp(&op)))
-            status = failure();
-        if (failed(status))
+        if (failed(emitBlock(visit))) {
+          status = failure();
           return SmallVector<Value>(registers);
+        }
         Value number = scalar(visit.getTerminator()->getOperand(0));
         if (auto known = Code::known(number))
           return *known < 0 ? SmallVector<Value>(registers) : body(sweep.getBodies()[*known], p, registers);

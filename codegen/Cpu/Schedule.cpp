@@ -173,13 +173,12 @@ void KernelPlan::scheduleBlock(Block &block) {
   blocks[&block] = std::move(nodes);
 }
 
-// Blocks of loops and branches; the scalar regions of maps and visits are no blocks of their own.
+// Blocks of loops and branches; the scalar regions of maps are no blocks of their own.
 void KernelPlan::scheduleNested(Operation &op) {
   if (isa<tile::MapOp>(op))
     return;
-  auto sweep = dyn_cast<tile::SweepOp>(op);
   for (Region &region : op.getRegions())
-    if (!region.empty() && !(sweep && &region == &sweep.getVisit()))
+    if (!region.empty())
       scheduleBlock(region.front());
 }
 

@@ -173,10 +173,9 @@ void KernelPlan::assignSlots(Block &block) {
               layouts.of(value) == layouts.of(result))
             slots[value] = slots[result];
         }
-    auto sweep = dyn_cast<tile::SweepOp>(op);
     if (!isa<tile::MapOp>(op))
       for (Region &region : op.getRegions())
-        if (!region.empty() && !(sweep && &region == &sweep.getVisit())) {
+        if (!region.empty()) {
           assignSlots(region.front());
           for (Value argument : region.front().getArguments())
             assignCopies(argument);

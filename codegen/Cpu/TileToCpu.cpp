@@ -41,7 +41,8 @@ LogicalResult lowerTileToLLVM(ModuleOp module, const CpuTarget &target) {
   for (func::FuncOp kernel : kernels) {
     if (failed(lowerKernel(kernel, module, target)))
       return failure();
-    kernel.erase();
+    if (SymbolTable::symbolKnownUseEmpty(kernel, module))
+      kernel.erase();
   }
   return success();
 }

@@ -15,7 +15,7 @@ namespace caa::cpu {
 /// diagnostic at the op that it cannot lower.
 mlir::FailureOr<mlir::LLVM::LLVMFuncOp> lowerKernel(mlir::func::FuncOp kernel, mlir::ModuleOp module, const CpuTarget &target);
 
-/// Replaces all kernels of a module by their lowered functions.
+/// Adds the lowered functions of all kernels to a module; kernels that nothing names go.
 mlir::LogicalResult lowerTileToLLVM(mlir::ModuleOp module, const CpuTarget &target);
 
 /// Registers the pass `tile-to-cpu`.
