@@ -6,8 +6,9 @@
 //   - cheap ops are maps, rotations, roundings, sums over the width and moves of components;
 //   - dropping an op's kept results saves their bytes, and costs the bytes of what must be kept instead (inputs of the chain of
 //     cheap ops back to kept values that were not kept before);
-//   - computing again moves the bytes that the chain reads and writes. It is worth it if something is saved and no more than
-//     `kTrafficPerByte` bytes are moved for each byte saved.
+//   - computing again moves the bytes at the ends of the chain and those of its results; between them nothing reaches memory, since
+//     chains of cheap ops become one kernel. It is worth it if something is saved and no more than `kTrafficPerByte` bytes are
+//     moved for each byte saved.
 //
 // Ops are looked at in order, so a chain ends at values that earlier decisions left in place. Clones carry `caa.recomputed`,
 // which also keeps CSE from merging them with their originals.
@@ -23,7 +24,7 @@ namespace caa {
 
 namespace {
 
-constexpr int64_t kTrafficPerByte = 8;
+constexpr int64_t kTrafficPerByte = 4;
 
 /// Bytes per token; 0 for what does not grow with the tokens.
 int64_t bytesOf(Value value) {
@@ -50,9 +51,10 @@ public:
 
 private:
   struct Chain {
-    SetVector<Operation *> ops;     ///< to clone, besides the op itself
-    SetVector<Value> newlyKept;     ///< values at its ends that were not kept
-    int64_t traffic = 0;            ///< bytes read and written
+    SetVector<Operation *> ops;           ///< to clone, besides the op itself
+    SetVector<Value> ends;                ///< what it reads
+    SetVector<Value> newlyKept;            ///< ends that were not kept
+    int64_t traffic = 0;                  ///< bytes read and written
   };
 
   void findForward();
@@ -87,18 +89,19 @@ void Recomputation::findForward() {
 /// Walks back from an op through cheap ops to values that are kept or free.
 void Recomputation::follow(Operation *op, Chain &chain) {
   for (Value operand : op->getOperands()) {
-    chain.traffic += bytesOf(operand);
     Operation *def = operand.getDefiningOp();
-    if (!def || kept.contains(operand) || chain.ops.contains(def))
+    if (chain.ops.contains(def) || !chain.ends.insert(operand))
       continue;
-    if (isCheap(def) || bytesOf(operand) == 0) {
+    bool isEnd = !def || kept.contains(operand);
+    if (!isEnd && (isCheap(def) || bytesOf(operand) == 0)) {
+      chain.ends.remove(operand);
       chain.ops.insert(def);
-      for (Value result : def->getResults())
-        chain.traffic += bytesOf(result);
       follow(def, chain);
-    } else {
-      chain.newlyKept.insert(operand);
+      continue;
     }
+    chain.traffic += bytesOf(operand);
+    if (!isEnd)
+      chain.newlyKept.insert(operand);
   }
 }
 

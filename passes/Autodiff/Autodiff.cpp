@@ -15,7 +15,10 @@ namespace caa {
 
 namespace {
 
-void eraseDeadCode(func::FuncOp function) {
+/// Erases what nothing reads. To be called once nothing is differentiated any more: `stop` is nothing then.
+void finishCode(func::FuncOp function) {
+  for (auto stop : llvm::to_vector(function.getOps<StopOp>()))
+    stop.getResult().replaceAllUsesWith(stop.getValue());
   SmallVector<Operation *> ops;
   for (Operation &op : function.getBody().front().without_terminator())
     ops.push_back(&op);
@@ -63,17 +66,16 @@ class AutodiffPass : public impl::AutodiffBase<AutodiffPass> {
     if (!model.getBody().front().getOps<LogitsOp>().empty()) {
       func::FuncOp logits = clone(model, "logits");
       eraseAll<LossOp, ReportOp>(logits);
-      eraseDeadCode(logits);
+      finishCode(logits);
     }
     if (!hasLoss)
       return success();
     func::FuncOp eval = clone(model, "eval_step");
     eraseAll<LogitsOp, ReportOp>(eval);
-    eraseDeadCode(eval);
+    finishCode(eval);
     addCounts(model, "loss_counts");
     func::FuncOp step = clone(model, "micro_step");
     eraseAll<LogitsOp>(step);
-    eraseDeadCode(step);
     ReverseSweep sweep(step, {});
     OpBuilder builder(step.getBody().front().getTerminator());
     for (auto loss : llvm::to_vector(step.getBody().front().getOps<LossOp>()))
@@ -84,7 +86,7 @@ class AutodiffPass : public impl::AutodiffBase<AutodiffPass> {
   LogicalResult addExport(func::FuncOp source, bool hasLoss) {
     func::FuncOp forward = clone(source, source.getSymName() + ".forward");
     eraseAll<LogitsOp, ReportOp>(forward);
-    eraseDeadCode(forward);
+    finishCode(forward);
     if (hasLoss)
       addCounts(source, source.getSymName() + ".loss_counts");
     return addGradient(source);
@@ -103,7 +105,7 @@ class AutodiffPass : public impl::AutodiffBase<AutodiffPass> {
     }
     eraseAll<LogitsOp, ReportOp>(counts);
     returnOnly(counts, {}, {});
-    eraseDeadCode(counts);
+    finishCode(counts);
   }
 
   LogicalResult addGradient(func::FuncOp source) {
@@ -145,7 +147,7 @@ class AutodiffPass : public impl::AutodiffBase<AutodiffPass> {
     }
     returnOnly(gradient, results, names);
     eraseAll<LossOp, ReportOp, LogitsOp>(gradient);
-    eraseDeadCode(gradient);
+    finishCode(gradient);
     record(sweep);
     return success();
   }
@@ -153,7 +155,7 @@ class AutodiffPass : public impl::AutodiffBase<AutodiffPass> {
   LogicalResult finish(func::FuncOp function, ReverseSweep &sweep) {
     if (failed(sweep.run()))
       return failure();
-    eraseDeadCode(function);
+    finishCode(function);
     record(sweep);
     return success();
   }

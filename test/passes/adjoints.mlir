@@ -81,6 +81,8 @@ func.func @rounded(%x: tensor<?x?x1x4xf32> {caa.name = "x"}, %y: tensor<?x?x1x4x
   return %0 : tensor<?x?x1x4xf32>
 }
 
+// CHECK-NOT: caa.stop
+
 // A loss inside an export has a gradient of its own, and a count.
 // CHECK-LABEL: func.func @aux.forward
 // CHECK: caa.loss
