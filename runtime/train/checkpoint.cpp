@@ -26,6 +26,7 @@ Json toJson(const RunState &state) {
           {"position", state.position},
           {"rng", {{"kind", "counter"}, {"seed", state.seed}}},
           {"steps", state.steps},
+          {"micro_batch", state.microBatch},
           {"model", state.modelSeal},
           {"data", state.dataId},
           {"isa", state.isa},
@@ -42,6 +43,7 @@ RunState fromJson(const Json &json) {
   state.position = json.at("position").get<uint64_t>();
   state.seed = json.at("rng").at("seed").get<uint64_t>();
   state.steps = json.at("steps").get<int64_t>();
+  state.microBatch = json.at("micro_batch").get<int64_t>();
   state.modelSeal = json.at("model").get<std::string>();
   state.dataId = json.at("data").get<std::string>();
   state.isa = json.at("isa").get<std::string>();

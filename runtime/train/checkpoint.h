@@ -20,6 +20,7 @@ struct RunState {
   uint64_t position = 0;   // rows of the training data that were read
   uint64_t seed = 0;       // of initialisation and data order; every random number is a function of it and a counter
   int64_t steps = 0;       // the schedule's length
+  int64_t microBatch = 0;  // gradients add up in this rhythm
   std::string modelSeal;   // of the .so
   std::string dataId;      // what the rows came from
   std::string isa;

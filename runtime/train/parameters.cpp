@@ -116,6 +116,8 @@ ParameterCounts countParameters(const Image &image) {
         auto name = op.value("op", "");
         if (name == "caa.param" && op.contains("attrs") && op["attrs"].is_object())
           readBy[first("out", 0)] = op["attrs"].value("name", "");
+        if (name == "caa.round" && readBy.contains(first("in", 0))) // to the precision, before use
+          readBy[first("out", 0)] = readBy[first("in", 0)];
         if (name == "caa.embed" && readBy.contains(first("in", 1)))
           tables.insert(readBy[first("in", 1)]);
       }

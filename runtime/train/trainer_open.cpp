@@ -45,9 +45,9 @@ Status Trainer::open() {
   CAA_CHECK(openCheckpoint());
   CAA_CHECK(openSettings());
   CAA_CHECK(openData());
+  CAA_CHECK(checkMemory());
   if (checkpoint_)
     noteChanges();
-  CAA_CHECK(checkMemory());
   CAA_TRY(auto optimizer, AdamW::create(model_->image(), settings_));
   optimizer_.emplace(std::move(optimizer));
   if (checkpoint_) {
@@ -81,9 +81,9 @@ Status Trainer::openSettings() {
     return usageError("how many steps? Give `--steps N` (or `steps` in the model's `train`)");
   const Schedule &schedule = settings_.schedule;
   if (schedule.warmup + schedule.decay > settings_.steps)
-    return usageError(fmt::format("train.schedule: {} steps of warm-up and {} of decay do not fit into {} steps; shorten them, "
-                                  "as `--set train.schedule.warmup={}`",
-                                  schedule.warmup, schedule.decay, settings_.steps, settings_.steps / 10));
+    fmt::print(stderr, "note: {} steps of warm-up{} do not fit into {} steps; `--set train.schedule.warmup={}` would\n",
+               schedule.warmup, schedule.decay ? fmt::format(" and {} of decay", schedule.decay) : "", settings_.steps,
+               settings_.steps / 10);
   auto context = modelSetting(model_->image(), "context");
   if (!context || *context < 1 || !modelSetting(model_->image(), "vocab"))
     return model_->image().error("the model has no `context` or no `vocab`: it cannot be trained");
@@ -98,8 +98,10 @@ Status Trainer::openCheckpoint() {
     Path from = *options_.resume;
     if (from == "auto") {
       from = options_.run.value_or("runs/last");
-      if (checkpointsOf(from).empty() && !fs::exists(from / "state.json", error))
-        return {}; // nothing to resume: a fresh start
+      if (checkpointsOf(from).empty() && !fs::exists(from / "state.json", error)) {
+        fmt::print(stderr, "note: there is nothing to resume in {}: starting anew\n", from.string());
+        return {};
+      }
     }
     if (options_.weights)
       return usageError("--weights and --resume exclude each other: a checkpoint has its own weights");
@@ -121,6 +123,8 @@ void Trainer::noteChanges() const {
     fmt::print(stderr, "note: the data is not what the checkpoint was trained on\n");
   if (state_.modelSeal != model_->image().seal())
     fmt::print(stderr, "note: the model was compiled anew since the checkpoint\n");
+  if (state_.microBatch != microBatch_)
+    fmt::print(stderr, "note: not bit-exact: the run's micro-batch was {}, now it is {}\n", state_.microBatch, microBatch_);
   if (state_.isa != nameOf(model_->library().isa()) || state_.threads != model_->threads().count())
     fmt::print(stderr, "note: not bit-exact: the run used {} threads with {}, now it is {} with {}\n", state_.threads,
                state_.isa, model_->threads().count(), nameOf(model_->library().isa()));
@@ -155,7 +159,8 @@ Status Trainer::checkMemory() {
     CAA_TRY(int64_t bytes, model_->memoryOf("micro_step", micro, rows_->length()));
     return bytes + state;
   };
-  microBatch_ = options_.microBatch.value_or(std::clamp<int64_t>(4096 / rows_->length(), 1, settings_.batch));
+  const int64_t usual = std::clamp<int64_t>(4096 / rows_->length(), 1, settings_.batch);
+  microBatch_ = options_.microBatch.value_or(state_.microBatch > 0 ? state_.microBatch : usual);
   microBatch_ = std::min(microBatch_, settings_.batch);
   CAA_TRY(int64_t bytes, needed(microBatch_));
   if (bytes <= available)
@@ -203,6 +208,7 @@ Status Trainer::openRun() {
   if (!error && !target.empty() && fs::symlink_status("runs/last", error).type() != fs::file_type::directory)
     CAA_CHECK(replaceLink("runs/last", target));
 
+  state_.microBatch = microBatch_;
   state_.seed = settings_.seed;
   state_.steps = settings_.steps;
   state_.modelSeal = model_->image().seal();
@@ -213,7 +219,9 @@ Status Trainer::openRun() {
   if (checkpoint_)
     lastSaved_ = checkpoint_->path();
   CAA_TRY(auto plan, planEntry(model_->image(), "micro_step", microBatch_, rows_->length()));
-  flopsPerToken_ = (plan.productFlops + plan.kernelFlops) / double(microBatch_ * rows_->length());
+  // Of the work, only the products' is known exactly (kernels give estimates): the log's `mfu` is the share of the measured
+  // rate of products that the step's products alone account for.
+  flopsPerToken_ = plan.productFlops / double(microBatch_ * rows_->length());
   peak_ = measureProductPeak(model_->threads());
   return {};
 }

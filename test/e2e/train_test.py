@@ -211,7 +211,7 @@ class TrainTest(FolderTest):
 
         # Shuffled data, interrupted in the middle: the same rows, the same bits.
         self.train(*common, "--run", "halves", "--stop-at", 5)
-        self.train("--run", "halves", "--resume", "auto", "--threads", 2, "--eval-every", 4, "--micro-batch", 3)
+        self.train("--run", "halves", "--resume", "auto", "--threads", 2, "--eval-every", 4)
         self.assert_same_bits("whole", "halves")
 
         # eval: every row of both splits, against NumPy on the token files.
@@ -282,7 +282,6 @@ class TrainTest(FolderTest):
             (["train", "none.so", "--tokens", "t.bin", "--steps", 3], 1, "none.so"),
             (["train", "t.bin", "--tokens", "t.bin", "--steps", 3], 1, "t.bin"),
             (["train", SAMPLE, "--tokens", "wide.bin", "--steps", 3], 1, "wide.bin"),
-            (["train", SAMPLE, "--tokens", "t.bin", "--steps", 3, "--set", "train.schedule=cosine(warmup=5)"], 2, "warmup"),
             (["train", SAMPLE, "--tokens", "t.bin", "--steps", 3, "--resume", "nowhere"], 1, "nowhere"),
             (["eval", SAMPLE, "--tokens", "t.bin"], 1, "--checkpoint"),
             (["generate", SAMPLE, "-p", "x", "--checkpoint", "nowhere"], 1, "nowhere"),
