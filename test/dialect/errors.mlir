@@ -719,3 +719,13 @@ func.func @f(%a: tensor<?x?x4x8xf32>, %b: tensor<?x?x2x8xf32>) {
   }
   return
 }
+
+//===-- Kernels --------------------------------------------------------------------------------------------------------===//
+
+// -----
+
+func.func @f(%a: tensor<?x?x1x8xf32>) {
+  // expected-error @+1 {{names no kernel: @missing}}
+  %r = caa.launch @missing(%a) : (tensor<?x?x1x8xf32>) -> tensor<?x?x1x8xf32>
+  return
+}
