@@ -44,9 +44,11 @@ Result<CallTensors> runOracle(const Image &image, const CallRequest &call) {
     outputs[name] = fromReference(tensor);
   for (const auto &[name, value] : response.losses)
     outputs[name] = {{}, {float(value)}, {}};
-  for (const auto *gradients : {&response.inputGradients, &response.parameterGradients})
-    for (const auto &[name, tensor] : *gradients)
-      outputs["d_" + name] = fromReference(tensor);
+  for (const auto &[name, tensor] : response.inputGradients)
+    outputs["d_" + name] = fromReference(tensor);
+  for (const caa_parameter &parameter : image.parameters())
+    if (auto found = response.parameterGradients.find(std::string(image.text(parameter.name))); found != response.parameterGradients.end())
+      outputs["d_" + std::string(nameWithin(image, parameter, call.name))] = fromReference(found->second);
   return outputs;
 }
 

@@ -38,7 +38,7 @@ Result<AdamW> AdamW::create(const Image &image, const TrainSettings &settings) {
     optimizer.groups_.push_back({group.lr, group.weightDecay.value_or(settings.optimizer.weightDecay),
                                  group.clip.value_or(settings.optimizer.clip), norm});
   }
-  for (const caa_parameter &parameter : image.parameters()) {
+  for (const caa_parameter &parameter : modelParameters(image)) {
     auto group = std::find_if(settings.groups.begin(), settings.groups.end(), [&](const GroupSettings &candidate) {
       return candidate.name == image.text(parameter.group);
     });

@@ -57,6 +57,13 @@ struct EntryCall {
       tensor = &found->second;
     else if (name == "d_out" && request.outGradient)
       tensor = &*request.outGradient;
+    // The gradient of a named loss: 0 unless given.
+    if (!tensor && name.starts_with("d_") && !value.per_token && bytes.size() == sizeof(float)) {
+      auto given = request.lossGradients.find(name.substr(2));
+      float gradient = given == request.lossGradients.end() ? 0.0f : float(given->second);
+      std::memcpy(bytes.data(), &gradient, sizeof gradient);
+      return {};
+    }
     const bool integer = value.dtype == CAA_I32;
     if (!tensor || (!integer && value.dtype != CAA_F32))
       return model.image().error(fmt::format("the export wants an input `{}` that this program does not know", name));
@@ -131,10 +138,6 @@ Result<CallTensors> runCall(Model &model, const CallRequest &request) {
     return outputs;
 
   CAA_TRY(ParameterArena * gradients, model.gradients());
-  for (size_t i = 0; i < scales.size(); ++i) {
-    auto given = request.lossGradients.find(std::string(image.text(image.losses()[i].name)));
-    scales[i] *= given == request.lossGradients.end() ? 0.0f : float(given->second);
-  }
   std::string entry = request.name + ".gradient";
   Bindings backward{.parameters = model.parameters().values(), .gradients = gradients->values(), .lossScale = scales,
                     .lossSum = sums, .reports = reports};
@@ -142,7 +145,7 @@ Result<CallTensors> runCall(Model &model, const CallRequest &request) {
   for (uint64_t index : parametersOf(image, *image.findEntry(entry), CAA_BUFFER_GRADIENT)) {
     const caa_parameter &parameter = image.parameters()[index];
     auto values = gradients->of(parameter);
-    outputs["d_" + std::string(image.text(parameter.name))] = {shapeOf(parameter), {values.begin(), values.end()}, {}};
+    outputs["d_" + std::string(nameWithin(image, parameter, request.name))] = {shapeOf(parameter), {values.begin(), values.end()}, {}};
   }
   return outputs;
 }

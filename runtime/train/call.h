@@ -26,7 +26,7 @@ struct CallRequest {
   std::string name; // of the export
   int64_t batch = 0, length = 0;
   CallTensors inputs;     // [batch, length, heads, width] each; tokens, doc, position as [batch, length, 1, 1]
-  CallTensors parameters; // those that the export uses, in their stored shape; from the file, else initialised
+  CallTensors parameters; // those that the export uses, by the image's names; from the file, else initialised
   bool gradients = false;
   std::optional<CallTensor> outGradient;       // shaped as `out`
   std::map<std::string, double> lossGradients; // 0 unless given

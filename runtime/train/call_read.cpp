@@ -124,7 +124,7 @@ private:
             wanted.insert(buffer.index);
     for (uint64_t index : wanted) {
       const caa_parameter &parameter = image_.parameters()[index];
-      std::string name(image_.text(parameter.name));
+      std::string name(nameWithin(image_, parameter, request_.name));
       known_.push_back(name);
       auto values = arena.of(parameter);
       if (const TensorView *tensor = file.find(name)) {
@@ -134,7 +134,7 @@ private:
         CAA_CHECK(copyAsFloat32(*tensor, values));
         used_.insert(name);
       }
-      request_.parameters[name] = {shapeOf(parameter), {values.begin(), values.end()}, {}};
+      request_.parameters[std::string(image_.text(parameter.name))] = {shapeOf(parameter), {values.begin(), values.end()}, {}};
     }
     return {};
   }

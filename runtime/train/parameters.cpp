@@ -20,9 +20,22 @@ Result<ParameterArena> ParameterArena::allocate(const Image &image) {
 
 Shape shapeOf(const caa_parameter &parameter) { return {parameter.shape, parameter.shape + parameter.rank}; }
 
+std::span<const caa_parameter> modelParameters(const Image &image) {
+  auto all = image.parameters();
+  auto end = std::find_if(all.begin(), all.end(), [&](const caa_parameter &p) { return image.text(p.name).find(':') != std::string_view::npos; });
+  return all.first(size_t(end - all.begin()));
+}
+
+std::string_view nameWithin(const Image &image, const caa_parameter &parameter, std::string_view name) {
+  auto full = image.text(parameter.name);
+  if (full.starts_with(name) && full.substr(name.size()).starts_with(':'))
+    full.remove_prefix(name.size() + 1);
+  return full;
+}
+
 std::vector<TensorView> ParameterArena::views(const Image &image, std::string_view prefix) const {
   std::vector<TensorView> views;
-  for (const caa_parameter &parameter : image.parameters())
+  for (const caa_parameter &parameter : modelParameters(image))
     views.push_back(viewOf(std::string(prefix) + std::string(image.text(parameter.name)), shapeOf(parameter), of(parameter)));
   return views;
 }
@@ -72,7 +85,7 @@ bool isHarmless(const TensorFile &file, const TensorView &extra) {
 Status loadParameters(const Image &image, const ParameterArena &arena, const TensorFile &file, std::string_view prefix) {
   std::string faults;
   std::set<std::string> known;
-  for (const caa_parameter &parameter : image.parameters()) {
+  for (const caa_parameter &parameter : modelParameters(image)) {
     std::string name = std::string(prefix) + std::string(image.text(parameter.name));
     known.insert(name);
     const TensorView *tensor = file.find(name);
@@ -87,7 +100,7 @@ Status loadParameters(const Image &image, const ParameterArena &arena, const Ten
       faults += fmt::format("\n  not in the model: {}", tensor.name);
   if (!faults.empty())
     return inputError(fmt::format("{}: error: does not fit the model `{}`:{}", file.path().string(), image.modelName(), faults));
-  for (const caa_parameter &parameter : image.parameters()) {
+  for (const caa_parameter &parameter : modelParameters(image)) {
     std::string name = std::string(prefix) + std::string(image.text(parameter.name));
     if (auto status = copyAsFloat32(*file.find(name), arena.of(parameter)); !status)
       return inputError(fmt::format("{}: error: {}", file.path().string(), status.error().message));
@@ -123,7 +136,7 @@ ParameterCounts countParameters(const Image &image) {
       }
     }
   ParameterCounts counts;
-  for (const caa_parameter &parameter : image.parameters()) {
+  for (const caa_parameter &parameter : modelParameters(image)) {
     counts.all += int64_t(parameter.elements);
     if (parameter.rank >= 2 && !tables.contains(std::string(image.text(parameter.name))))
       counts.matricesOutsideEmbedding += int64_t(parameter.elements);

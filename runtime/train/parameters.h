@@ -21,7 +21,7 @@ public:
   std::span<float> of(const caa_parameter &parameter) const {
     return values().subspan(parameter.offset, parameter.elements);
   }
-  /// As tensors named `prefix` + the parameter's name.
+  /// The model's, as tensors named `prefix` + the parameter's name.
   std::vector<TensorView> views(const Image &image, std::string_view prefix = {}) const;
 
 private:
@@ -30,10 +30,15 @@ private:
 
 Shape shapeOf(const caa_parameter &parameter);
 
+/// The model's own parameters, which lie before those of exports (called `NAME:path`).
+std::span<const caa_parameter> modelParameters(const Image &image);
+/// A parameter's name as the user of export `name` knows it: without `name:`.
+std::string_view nameWithin(const Image &image, const caa_parameter &parameter, std::string_view name);
+
 /// Fills every parameter as its `init` says. Depends on seed and name only.
 void initialise(const Image &image, const ParameterArena &arena, uint64_t seed, Threads &threads);
 
-/// Fills the arena from tensors named `prefix` + name. All that is missing, of the wrong shape or (but for what a tied
+/// Fills the model's parameters from tensors named `prefix` + name. All that is missing, of the wrong shape or (but for what a tied
 /// copy or a table of sines would be) in the file and not in the model is listed in one error.
 Status loadParameters(const Image &image, const ParameterArena &arena, const TensorFile &file, std::string_view prefix = {});
 
