@@ -219,7 +219,8 @@ private:
 
   void unusedOverrides() {
     for (Override &entry : overrides.list()) {
-      if (entry.used)
+      bool modelIsUnknown = entry.path.size() == 1 && diagnostics.errorCount() != 0;
+      if (entry.used || modelIsUnknown)
         continue;
       const std::string option = "--set " + entry.option + ": ";
       const syntax::Decl *decl = program.find(entry.path[0]);

@@ -80,7 +80,7 @@ void Emitter::results(const std::vector<Val> &values, Location loc) {
   for (const Val &value : values) {
     MValue ir = value.isConstant() ? MValue() : real(value, loc);
     if (!ir)
-      return;
+      return lost(loc, "this result");
     out.push_back(value.kind == Val::Kind::PerHead ? spread(ir, value, loc) : ir);
   }
   func::ReturnOp::create(builder, loc, out);
@@ -120,6 +120,11 @@ MValue Emitter::refuse(Location loc, const std::string &what) {
   if (enabled)
     diagnostics.error(sourceLocation(sources, loc), what + " cannot be compiled yet");
   return {};
+}
+
+void Emitter::lost(Location loc, const std::string &what) {
+  if (enabled && diagnostics.errorCount() == 0)
+    refuse(loc, what);
 }
 
 // Types and operands --------------------------------------------------------------------------------------------------
@@ -364,7 +369,7 @@ MValue Emitter::crossEntropy(MValue logits, Location loc) {
 void Emitter::loss(const Val &value, const Val *only, const std::string &name, bool isMain, Location loc) {
   MValue x = real(value, loc);
   if (!x)
-    return;
+    return lost(loc, "this loss");
   if (isMain && value.logits && !hasLogits) {
     LogitsOp::create(builder, loc, value.logits);
     hasLogits = true;
@@ -377,7 +382,7 @@ void Emitter::loss(const Val &value, const Val *only, const std::string &name, b
   if (only) {
     MValue condition = only->kind == Val::Kind::Token ? only->ir : spread(ir(*only, loc), *only, loc);
     if (!condition)
-      return;
+      return lost(loc, "this loss");
     Val given = mask;
     given.ir = condition;
     mask.ir = mask.ir ? map(Fn::And, {mask, given}, mask, loc) : condition;
@@ -386,10 +391,10 @@ void Emitter::loss(const Val &value, const Val *only, const std::string &name, b
 }
 
 void Emitter::report(const Val &value, const std::string &name, const std::string &path, Location loc) {
-  if (value.kind == Val::Kind::Block)
-    return;
-  if (MValue x = real(value, loc))
-    ReportOp::create(builder, loc, x, name, path);
+  MValue x = value.kind == Val::Kind::Block ? MValue() : real(value, loc);
+  if (!x)
+    return lost(loc, "this report");
+  ReportOp::create(builder, loc, x, name, path);
 }
 
 } // namespace caa

@@ -67,6 +67,8 @@ public:
 private:
   friend class AttendWriter;
 
+  // A value that leaves the function has no IR: if nothing has been refused, say so rather than leave it out.
+  void lost(mlir::Location loc, const std::string &what);
   mlir::Type elementType(Elem elem);
   mlir::Type typeOf(const Value &value);
   // The IR of a value that may be an exact per-head table.
@@ -100,7 +102,7 @@ private:
   std::map<std::pair<const Parameter *, bool>, mlir::Value> parameterReads;
   std::map<const PairNode *, mlir::Value> thresholds;
   std::map<const PairNode *, PairRef> stops;
-  std::set<std::string> refused;
+
   int64_t losses = 0;
   bool hasLogits = false;
 };

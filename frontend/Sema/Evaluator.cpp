@@ -6,6 +6,7 @@ namespace caa {
 namespace {
 
 constexpr int64_t mostTurns = 10000;        // of one `repeat`
+constexpr size_t deepestCalls = 200;
 constexpr int64_t mostStatements = 2000000; // evaluated in all
 
 // Sets a variable for as long as this object lives.
@@ -516,6 +517,8 @@ Value Evaluator::callDecl(const Decl &decl, const Expr &call, bool isOffer) {
     return Value::poison();
   if (isActive(decl))
     return error(call.loc, "`" + decl.name.text + "` would contain itself: recursion is not in the language");
+  if (calls.size() >= deepestCalls)
+    return error(call.loc, "calls nest more than " + std::to_string(deepestCalls) + " deep");
   std::optional<Bound> bound = bindDecl(decl, call.args, call.loc, isOffer, diagnostics);
   if (!bound) {
     // Look at the arguments all the same.

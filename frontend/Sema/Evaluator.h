@@ -94,6 +94,7 @@ private:
 
   // Expressions: Expressions.cpp.
   Value eval(const Expr &e);
+  Value evalWithin(const Expr &e);
   Value nameExpr(const Expr &e);
   Value callExpr(const Expr &e);
   Value indexExpr(const Expr &e);
@@ -220,6 +221,7 @@ private:
   std::vector<Loc> calls;
   int dry = 0;
   int64_t spent = 0;
+  int depth = 0; // of expressions within expressions, calls included
   std::optional<int64_t> vocab;
   bool hadLoss = false;
   std::map<std::string, ParameterRef> byName;

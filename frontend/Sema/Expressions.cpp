@@ -25,7 +25,22 @@ std::optional<Constant> Evaluator::constantExpr(const Expr &e) {
   return std::nullopt;
 }
 
+namespace {
+
+constexpr int deepestEvaluation = 2000; // what an 8 MiB stack holds with room to spare
+
+} // namespace
+
 Value Evaluator::eval(const Expr &e) {
+  if (depth >= deepestEvaluation)
+    return error(e.loc, "calls and expressions nest more than " + std::to_string(deepestEvaluation) + " deep here");
+  ++depth;
+  Value result = evalWithin(e);
+  --depth;
+  return result;
+}
+
+Value Evaluator::evalWithin(const Expr &e) {
   if (e.as && e.kind != Expr::Kind::Call)
     error(e.as->loc, "`as` names the parameter of an operation or a call, and stands right after it");
   switch (e.kind) {
@@ -80,9 +95,10 @@ Value Evaluator::headIndex(const Expr &e) {
   value.kind = Value::Kind::PerHead;
   value.heads = scope->heads;
   value.elem = Elem::Int;
-  if (scope->heads <= (1 << 20))
-    for (int64_t h = 0; h < scope->heads; ++h)
-      value.table.push_back(Number(h));
+  if (scope->heads > (1 << 20))
+    return error(e.loc, "`head` counts at most 1048576 heads; here are " + std::to_string(scope->heads));
+  for (int64_t h = 0; h < scope->heads; ++h)
+    value.table.push_back(Number(h));
   return value;
 }
 
@@ -264,8 +280,10 @@ Value Evaluator::over(const Expr &e) {
   if (value.atToken() || value.kind == Value::Kind::PerHead) {
     if (set.isPair())
       return error(e.loc, subject(left) + " is " + kindName(value) + ", the set is one of pairs (i, j): write `[i]` or `[j]`");
-    if (set.isConstant() && set.constant.truth())
+    if (set.isConstant() && set.constant.truth() && *set.constant.truth())
       return value;
+    if (set.isConstant() && set.constant.truth())
+      return error(right.start, "this holds nowhere: nothing would be left");
     bool fits = set.isVector() && (set.elem == Elem::Bool || set.elem == Elem::Weight);
     if (!fits)
       return error(right.start, "expected a condition, found " + kindName(set));

@@ -16,9 +16,16 @@ std::shared_ptr<PairNode> Evaluator::node(PairNode::Op op, Loc loc) {
   return n;
 }
 
+namespace {
+
+constexpr int deepestPair = 1000; // graphs are walked recursively
+
+} // namespace
+
 // The axes of the values that a node indexes must agree: i over one, j over one.
 bool Evaluator::mergeAxes(PairNode &into, Loc loc) {
   for (const PairRef &arg : into.args) {
+    into.depth = std::max(into.depth, arg->depth + 1);
     into.usesI |= arg->usesI;
     into.usesJ |= arg->usesJ;
     into.hasWeights |= arg->hasWeights;
@@ -44,6 +51,10 @@ bool Evaluator::mergeAxes(PairNode &into, Loc loc) {
 PairRef Evaluator::finishNode(std::shared_ptr<PairNode> n) {
   if (!mergeAxes(*n, n->loc))
     return nullptr;
+  if (n->depth > deepestPair) {
+    error(n->loc, "this pair value is made by more than " + std::to_string(deepestPair) + " operations in a row");
+    return nullptr;
+  }
   return n;
 }
 

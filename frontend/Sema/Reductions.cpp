@@ -100,6 +100,8 @@ Value Evaluator::weightsCall(const Expr &call, const Bound &bound) {
     n->queries = queries;
     n->sink = sinkNode;
     n->usesI = n->usesJ = n->hasWeights = true;
+    for (const PairPart &p : s.pairs)
+      n->depth = std::max({n->depth, p.node->depth + 1, p.domain ? p.domain->depth + 1 : 0});
     result.pairs.push_back({n, nullptr});
   }
   return result;
@@ -316,7 +318,11 @@ Value Evaluator::selectCall(const Expr &call, const Bound &bound) {
                                  std::to_string(n->heads));
   }
   // A set fits every axis, so the axes of its score stay inside.
-  n->hasWeights = false;
+  for (const PairRef &below : {count, score, domain, n->always})
+    if (below)
+      n->depth = std::max(n->depth, below->depth + 1);
+  if (n->depth > 900)
+    return error(call.loc, "this set is made by more than 900 operations in a row");
   return pairValue(n);
 }
 

@@ -110,6 +110,7 @@ struct PairNode {
   Elem elem = Elem::Real;
   std::optional<SequenceAxis> queries, keys; // unset: any
   bool usesI = false, usesJ = false;
+  int depth = 1;                     // operations on the longest way down
   bool hasWeights = false;           // a softmax or normalize is somewhere below
   std::vector<PairRef> args;
   Value leaf;                        // Constant, PerHead, AtI, AtJ

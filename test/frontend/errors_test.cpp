@@ -173,6 +173,30 @@ TEST(Limits, aHundredThousandSignsAreRefused) {
             std::string::npos);
 }
 
+TEST(Limits, callsThatNestThreeThousandDeepAreRefused) {
+  std::string functions = "function f0(x) = x\n", blocks = "block b0(x) { return x }\n";
+  for (int k = 1; k < 3000; ++k) {
+    functions += "function f" + std::to_string(k) + "(x) = f" + std::to_string(k - 1) + "(x)\n";
+    blocks += "block b" + std::to_string(k) + "(x) { return b" + std::to_string(k - 1) + "(x) }\n";
+  }
+  EXPECT_EQ(firstHeadline(functions + "model m() { loss = f2999(1.0 * position) }"), "2801:21: error: calls nest more than 200 deep");
+  EXPECT_EQ(firstHeadline(blocks + "model m() { loss = b2999(1.0 * position) }"), "2801:25: error: calls nest more than 200 deep");
+}
+
+TEST(Limits, longSumsInsideNestedCallsAreRefused) {
+  std::string program = "function f0(x) = x\n";
+  for (int k = 1; k < 20; ++k)
+    program += "function f" + std::to_string(k) + "(x) = f" + std::to_string(k - 1) + "(x)" + repeated(" + 1", 900) + "\n";
+  EXPECT_NE(firstHeadline(program + "model m() { loss = f19(1.0 * position) }").find("nest more than 2000 deep here"),
+            std::string::npos);
+}
+
+TEST(Limits, aPairValueThatGrowsInARepeatIsRefused) {
+  EXPECT_EQ(firstHeadline("use \"qwen3.mdl\"\nattention a(q, k, v) {\n score s = dot(q[i], k[j])\n"
+                          " repeat e in 9000 { score s = s + j }\n return softmax(s) @ v\n}\nmodel m = qwen3(mix = a, layers = 1)"),
+            "4:33: error: this pair value is made by more than 1000 operations in a row");
+}
+
 TEST(Limits, textThatIsNotUtf8AndBinaryFilesAreRefused) {
   EXPECT_EQ(firstHeadline("model m() { x = \"\xFF\xFE\" }"), "error: case.mdl: is not UTF-8 text");
   EXPECT_EQ(firstHeadline(std::string("model\0m", 7)), "error: case.mdl: holds a zero byte: not a text file");
