@@ -41,7 +41,7 @@ std::string attends(const OrderedJson &analysis) {
 } // namespace
 
 std::string describeForPeople(const OrderedJson &d) {
-  std::string out = fmt::format("{} ({})\n  compiled by {}, for {}\n\nParameters\n", d.value("model", ""),
+  std::string out = fmt::format("{} ({})\n  compiled by caac {}, for {}\n\nParameters\n", d.value("model", ""),
                                 d.value("file", ""), d.value("compiler", ""), fmt::join(d["targets"].get<std::vector<std::string>>(), ", "));
   for (const OrderedJson &p : d["parameters"])
     out += fmt::format("  {:<64} {:<18} {:>13}  {}{}{}\n", p.value("name", ""), p["shape"].dump(), grouped(p.value("elements", int64_t(0))),
