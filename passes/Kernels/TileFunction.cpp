@@ -29,7 +29,7 @@ Shape tileShape(Value value) {
 TileFunction::TileFunction(func::FuncOp source, ArrayRef<unsigned> byBatch)
     : source(source), builder(source.getContext()), location(source.getLoc()) {
   SmallVector<Type> buffers;
-  for (auto [number, type] : llvm::enumerate(source.getArgumentTypes())) {
+  for (auto [number, type] : llvm::enumerate(source.getBody().getArgumentTypes())) {
     auto tensor = cast<RankedTensorType>(type);
     buffers.push_back(llvm::is_contained(byBatch, number)
                           ? MemRefType::get(tensor.getShape(), storedElement(tensor.getElementType()))
@@ -69,11 +69,11 @@ Value TileFunction::index(int64_t value) { return arith::ConstantIndexOp::create
 
 Value TileFunction::load(Value source, ValueRange indices, int64_t rows, int64_t columns) {
   Type element = cast<MemRefType>(source.getType()).getElementType();
-  return tile::LoadOp::create(builder, location, tileType(rows, columns, element), source, indices, false);
+  return tile::LoadOp::create(builder, location, tileType(rows, columns, element), source, indices, false, false);
 }
 
 void TileFunction::store(Value tile, Value target, ValueRange indices, bool accumulate) {
-  tile::StoreOp::create(builder, location, tile, target, indices, accumulate, false);
+  tile::StoreOp::create(builder, location, tile, target, indices, accumulate, false, false);
 }
 
 Value TileFunction::splat(TypedAttr scalar, int64_t rows, int64_t columns) {

@@ -105,6 +105,12 @@ static double raw(Operation *op, const std::vector<double> &x) {
     return x[0];
   if (isa<math::ExpOp>(op))
     return std::exp(x[0]);
+  if (isa<math::CosOp>(op))
+    return std::cos(x[0]);
+  if (isa<math::SinOp>(op))
+    return std::sin(x[0]);
+  if (isa<math::Log1pOp>(op))
+    return std::log1p(x[0]);
   if (isa<math::LogOp>(op))
     return std::log(x[0]);
   if (isa<math::TanhOp>(op))
@@ -125,6 +131,18 @@ static double raw(Operation *op, const std::vector<double> &x) {
     return std::fabs(x[0]);
   if (isa<SigmoidOp>(op))
     return 1 / (1 + std::exp(-x[0]));
+  if (isa<SoftplusOp>(op))
+    return std::max(x[0], 0.0) + std::log1p(std::exp(-std::fabs(x[0])));
+  if (isa<RoundBf16Op>(op)) { // the nearest number with 8 significant bits, ties to even
+    int exponent = 0;
+    double fraction = std::frexp(x[0], &exponent);
+    return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
+  }
+  if (isa<arith::BitcastOp>(op))
+    return op->getOperand(0).getType().isF32() ? double(std::bit_cast<int32_t>(float(x[0])))
+                                               : double(std::bit_cast<float>(int32_t(int64_t(x[0]))));
+  if (isa<arith::ShRUIOp>(op))
+    return double(uint32_t(int64_t(x[0])) >> int64_t(x[1]));
   if (isa<ClipOp>(op))
     return std::min(std::max(x[0], 0.0), 1.0);
   llvm::errs() << "the test's interpreter does not know " << op->getName() << "\n";

@@ -255,6 +255,50 @@ void Interpreter::step(Operation *op) {
       grid.data[n] = scalar(iota.getStart()) + double(n);
     return set(iota.getTile(), std::move(grid));
   }
+  if (auto gather = dyn_cast<tile::GatherOp>(op)) {
+    auto type = gather.getTile().getType();
+    Grid &rows = get(gather.getRows());
+    Grid grid(type.getRows(), type.getColumns());
+    Buffer &table = *buffers[cast<BlockArgument>(gather.getTable()).getArgNumber()];
+    for (int64_t r = 0; r < grid.rows; ++r) {
+      int64_t row = std::clamp<int64_t>(int64_t(rows.at(r, 0)), 0, table.shape[0] - 1);
+      for (int64_t c = 0; c < grid.columns; ++c)
+        grid.at(r, c) = table.data[row * table.shape[1] + int64_t(scalar(gather.getColumn())) + c];
+    }
+    return set(gather.getTile(), std::move(grid));
+  }
+  if (auto scatter = dyn_cast<tile::ScatterAddOp>(op)) {
+    Grid &rows = get(scatter.getRows()), &grid = get(scatter.getTile());
+    Buffer &table = *buffers[cast<BlockArgument>(scatter.getTable()).getArgNumber()];
+    for (int64_t r = 0; r < std::min<int64_t>(grid.rows, int64_t(scalar(scatter.getCount()))); ++r)
+      for (int64_t c = 0; c < grid.columns; ++c) {
+        double &cell = table.data[int64_t(rows.at(r, 0)) * table.shape[1] + int64_t(scalar(scatter.getColumn())) + c];
+        cell = roundTo(scatter.getTile().getType().getElement(), cell + grid.at(r, c));
+      }
+    return;
+  }
+  if (auto slice = dyn_cast<tile::SliceOp>(op)) {
+    auto type = slice.getResult().getType();
+    Grid &from = get(slice.getTile());
+    Grid to(type.getRows(), type.getColumns());
+    for (int64_t r = 0; r < to.rows; ++r)
+      for (int64_t c = 0; c < to.columns; ++c)
+        to.at(r, c) = from.at(r, c + int64_t(slice.getStart()));
+    return set(slice.getResult(), std::move(to));
+  }
+  if (auto concat = dyn_cast<tile::ConcatOp>(op)) {
+    auto type = concat.getResult().getType();
+    Grid to(type.getRows(), type.getColumns());
+    int64_t start = 0;
+    for (Value part : concat.getTiles()) {
+      Grid &from = get(part);
+      for (int64_t r = 0; r < to.rows; ++r)
+        for (int64_t c = 0; c < from.columns; ++c)
+          to.at(r, start + c) = from.at(r, c);
+      start += from.columns;
+    }
+    return set(concat.getResult(), std::move(to));
+  }
   if (auto one = dyn_cast<tile::MapOp>(op))
     return map(one);
   if (auto one = dyn_cast<tile::ReduceOp>(op))
