@@ -30,7 +30,7 @@ namespace {
 
 class Naive {
 public:
-  Naive(const Extents &extents) : extents(extents) {}
+  Naive(const Extents &extents, bool rounded) : extents(extents), rounded(rounded) {}
 
   std::vector<Buffer> run(func::FuncOp kernel, const std::vector<Buffer *> &inputs) {
     for (auto [argument, input] : llvm::zip(kernel.getArguments(), inputs))
@@ -76,7 +76,7 @@ private:
   void each(Value result, llvm::function_ref<double(Spot)> compute, int64_t chunk = 1) {
     Buffer buffer = make(result, chunk);
     for (int64_t n = 0; n < int64_t(buffer.data.size()); ++n)
-      buffer.data[n] = compute(spotOf(buffer, n));
+      buffer.data[n] = rounded ? roundTo(elementOf(result), compute(spotOf(buffer, n))) : compute(spotOf(buffer, n));
     values[result] = buffer;
   }
 
@@ -95,7 +95,7 @@ private:
         std::vector<double> operands;
         for (Value operand : inner.getOperands())
           operands.push_back(scalars[operand]);
-        scalars[inner.getResult(0)] = scalarOp(&inner, operands, false);
+        scalars[inner.getResult(0)] = scalarOp(&inner, operands, rounded);
       }
       for (auto [result, scalar] : llvm::zip(op.getResults(), block.getTerminator()->getOperands()))
         values[result].data[n] = scalars[scalar];
@@ -264,13 +264,14 @@ private:
   }
 
   const Extents &extents;
+  bool rounded;
   llvm::DenseMap<Value, Buffer> values;
 };
 
 } // namespace
 
-std::vector<Buffer> naiveTokens(func::FuncOp kernel, const std::vector<Buffer *> &inputs, const Extents &extents) {
-  return Naive(extents).run(kernel, inputs);
+std::vector<Buffer> naiveTokens(func::FuncOp kernel, const std::vector<Buffer *> &inputs, const Extents &extents, bool rounded) {
+  return Naive(extents, rounded).run(kernel, inputs);
 }
 
 } // namespace caa::test

@@ -12,6 +12,7 @@ std::vector<int64_t> shapeOfValue(mlir::Value value, const Extents &extents, int
 
 /// The outputs of a kernel function, from its inputs. Token-wise inputs are [batch, length, heads, width]; in a chunk of rows
 /// (head-loss kernels) [1, rows, heads, width], but the tokens whole.
-std::vector<Buffer> naiveTokens(mlir::func::FuncOp kernel, const std::vector<Buffer *> &inputs, const Extents &extents);
+/// With `rounded`, every scalar of a map is rounded to its type: how far that is from the truth tells what float32 can do.
+std::vector<Buffer> naiveTokens(mlir::func::FuncOp kernel, const std::vector<Buffer *> &inputs, const Extents &extents, bool rounded = false);
 
 } // namespace caa::test
