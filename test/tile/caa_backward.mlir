@@ -106,79 +106,84 @@ func.func private @branches_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x
         %c0_i32 = arith.constant 0 : i32
         %x56 = arith.cmpi sle, %x20, %x48 : i64
         %x57 = arith.cmpi slt, %x50, %x16 : i64
+        %x58 = arith.andi %x55, %x56 : i1
         // The widths of the swept tile bound where its windows reach.
         %w_tile = tile.load %w[%x0, %arg19, %x14, %c0] : memref<?x?x4x1xf32> -> <16x1xf32>
         %i_tokens = tile.iota %arg19 : <16x1xi64>
         %mapped = tile.map(%w_tile, %i_tokens) : (!tile.tile<16x1xf32>, !tile.tile<16x1xi64>) -> !tile.tile<16x1xf32> {
         ^bb0(%arg20: f32, %arg21: i64):
-          %x58 = arith.cmpi slt, %arg21, %x18 : i64
+          %x59 = arith.cmpi slt, %arg21, %x18 : i64
           %cst_2 = arith.constant 0x7F800000 : f32
-          %x59 = arith.select %x58, %arg20, %cst_2 : f32
-          tile.yield %x59 : f32
+          %x60 = arith.select %x59, %arg20, %cst_2 : f32
+          tile.yield %x60 : f32
         }
         // Bounds of what each token chooses, over the tokens that exist: they decide which tiles are visited.
         %lowest = tile.reduce min %mapped : <16x1xf32> -> <1x1xf32>
-        %x60 = tile.extract %lowest : <1x1xf32> -> f32
+        %x61 = tile.extract %lowest : <1x1xf32> -> f32
         %mapped1 = tile.map(%w_tile, %i_tokens) : (!tile.tile<16x1xf32>, !tile.tile<16x1xi64>) -> !tile.tile<16x1xf32> {
         ^bb0(%arg20: f32, %arg21: i64):
-          %x61 = arith.cmpi slt, %arg21, %x18 : i64
+          %x62 = arith.cmpi slt, %arg21, %x18 : i64
           %cst_2 = arith.constant 0xFF800000 : f32
-          %x62 = arith.select %x61, %arg20, %cst_2 : f32
-          tile.yield %x62 : f32
+          %x63 = arith.select %x62, %arg20, %cst_2 : f32
+          tile.yield %x63 : f32
         }
         %highest = tile.reduce max %mapped1 : <16x1xf32> -> <1x1xf32>
-        %x63 = tile.extract %highest : <1x1xf32> -> f32
-        %x64 = arith.subi %x48, %x20 : i64
-        %x65 = arith.subi %x50, %x16 : i64
-        %x66 = arith.sitofp %x64 : i64 to f32
+        %x64 = tile.extract %highest : <1x1xf32> -> f32
+        %x65 = arith.subi %x48, %x20 : i64
+        %x66 = arith.subi %x50, %x16 : i64
         %x67 = arith.sitofp %x65 : i64 to f32
-        %x68 = arith.subf %x60, %x67 : f32
-        %x69 = arith.subf %x63, %x66 : f32
+        %x68 = arith.sitofp %x66 : i64 to f32
+        %x69 = arith.subf %x61, %x68 : f32
+        %x70 = arith.subf %x64, %x67 : f32
         %cst_1 = arith.constant 4.000000e+00 : f32
-        %x70 = arith.divf %x68, %cst_1 : f32
         %x71 = arith.divf %x69, %cst_1 : f32
-        %x72 = caa.clip %x70 : f32
+        %x72 = arith.divf %x70, %cst_1 : f32
         %x73 = caa.clip %x71 : f32
-        %x74 = arith.cmpf ole, %cst, %x72 : f32
-        %x75 = arith.cmpf ole, %x73, %cst : f32
-        %x76 = arith.andi %x75, %x74 : i1
-        %x77 = arith.andi %x56, %x76 : i1
-        %x78 = arith.ori %x77, %x57 : i1
-        %x79 = arith.ori %x76, %x78 : i1
-        %x80 = arith.cmpf ole, %x72, %cst : f32
-        %x81 = arith.select %x80, %x72, %cst : f32
-        %x82 = arith.select %x57, %cst, %x81 : f32
-        %x83 = arith.select %x56, %x72, %x82 : f32
-        %x84 = arith.select %x75, %cst, %x73 : f32
-        %x85 = arith.select %x57, %cst, %x84 : f32
-        %x86 = arith.select %x56, %x73, %x85 : f32
-        %x87 = arith.cmpf olt, %cst, %x83 : f32
-        %x88 = arith.cmpf ole, %x86, %cst : f32
-        %x89 = arith.andi %x55, %x87 : i1
-        %x90 = arith.cmpf ole, %cst_0, %x83 : f32
-        %x91 = arith.cmpf ole, %x86, %cst_0 : f32
-        %x92 = arith.andi %x91, %x90 : i1
-        %x93 = arith.andi %x89, %x92 : i1
-        %x94 = arith.andi %x93, %x56 : i1
-        %x95 = arith.cmpf olt, %x86, %cst_0 : f32
-        %x96 = arith.andi %x87, %x95 : i1
-        %x97 = arith.ori %x88, %x90 : i1
-        %x98 = arith.andi %x94, %x97 : i1
+        %x74 = caa.clip %x72 : f32
+        %x75 = arith.cmpf ole, %cst_0, %x73 : f32
+        %x76 = arith.cmpf ole, %x74, %cst_0 : f32
+        %x77 = arith.andi %x76, %x75 : i1
+        %x78 = arith.andi %x58, %x77 : i1
+        %x79 = arith.cmpf ole, %cst, %x73 : f32
+        %x80 = arith.cmpf ole, %x74, %cst : f32
+        %x81 = arith.andi %x80, %x79 : i1
+        %x82 = arith.andi %x56, %x81 : i1
+        %x83 = arith.ori %x82, %x57 : i1
+        %x84 = arith.ori %x81, %x83 : i1
+        %x85 = arith.cmpf ole, %x73, %cst : f32
+        %x86 = arith.select %x85, %x73, %cst : f32
+        %x87 = arith.select %x57, %cst, %x86 : f32
+        %x88 = arith.select %x56, %x73, %x87 : f32
+        %x89 = arith.select %x80, %cst, %x74 : f32
+        %x90 = arith.select %x57, %cst, %x89 : f32
+        %x91 = arith.select %x56, %x74, %x90 : f32
+        %x92 = arith.cmpf ole, %cst_0, %x88 : f32
+        %x93 = arith.cmpf ole, %x91, %cst_0 : f32
+        %x94 = arith.andi %x93, %x92 : i1
+        %x95 = arith.andi %x78, %x94 : i1
+        %x96 = arith.cmpf olt, %cst, %x88 : f32
+        %x97 = arith.cmpf ole, %x91, %cst : f32
+        %x98 = arith.andi %x95, %x96 : i1
+        %x99 = arith.cmpf olt, %x91, %cst_0 : f32
+        %x100 = arith.andi %x98, %x92 : i1
+        %x101 = arith.andi %x96, %x99 : i1
+        %x102 = arith.ori %x97, %x92 : i1
+        %x103 = arith.andi %x100, %x102 : i1
         %c1_i32 = arith.constant 1 : i32
-        %x99 = arith.select %x98, %c1_i32, %c0_i32 : i32
+        %x104 = arith.select %x103, %c1_i32, %c0_i32 : i32
         %c-1_i32 = arith.constant -1 : i32
-        %x100 = arith.cmpf ole, %cst, %x83 : f32
-        %x101 = arith.andi %x88, %x100 : i1
-        %x102 = arith.ori %x79, %x101 : i1
-        %x103 = arith.ori %x88, %x102 : i1
-        %x104 = arith.andi %x103, %x57 : i1
-        %x105 = arith.andi %x96, %x88 : i1
-        %x106 = arith.ori %x105, %x97 : i1
-        %x107 = arith.ori %x88, %x106 : i1
-        %x108 = arith.andi %x104, %x107 : i1
-        %x109 = arith.andi %x108, %x104 : i1
-        %x110 = arith.select %x109, %c-1_i32, %x99 : i32
-        tile.visit %x110
+        %x105 = arith.cmpf ole, %cst, %x88 : f32
+        %x106 = arith.andi %x97, %x105 : i1
+        %x107 = arith.ori %x84, %x106 : i1
+        %x108 = arith.ori %x97, %x107 : i1
+        %x109 = arith.andi %x108, %x57 : i1
+        %x110 = arith.andi %x101, %x97 : i1
+        %x111 = arith.ori %x110, %x102 : i1
+        %x112 = arith.ori %x97, %x111 : i1
+        %x113 = arith.andi %x109, %x112 : i1
+        %x114 = arith.andi %x113, %x109 : i1
+        %x115 = arith.select %x114, %c-1_i32, %x104 : i32
+        tile.visit %x115
       } bodies {
       // Body 0: any tile.
       ^bb0(%arg19: index, %arg20: !tile.tile<16x8xf32>, %arg21: !tile.tile<16x8xf32>):
@@ -194,53 +199,53 @@ func.func private @branches_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x
         %delta_far_tile = tile.load %delta_far[%x0, %arg19, %x14, %c0] : memref<?x?x4x1xf32> -> <16x1xf32>
         %mapped2 = tile.map(%g_tile) : (!tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
         ^bb0(%arg22: f32):
-          %x111 = arith.subf %cst_0, %arg22 : f32
-          tile.yield %x111 : f32
+          %x116 = arith.subf %cst_0, %arg22 : f32
+          tile.yield %x116 : f32
         }
         %product = tile.dot %q_tile, %k_tile {transposeB} : (!tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x16xf32>
         %product1 = tile.dot %do_tile, %v_tile {transposeB} : (!tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x16xf32>
         %mapped3:4 = tile.map(%i_tokens1, %j_tokens, %w_tile1, %lse_near_tile, %product, %g_tile, %delta_near_tile, %product1, %tau_tile, %lse_far_tile, %mapped2, %delta_far_tile) : (!tile.tile<16x1xi64>, !tile.tile<1x16xi64>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x16xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>) {
         ^bb0(%arg22: i64, %arg23: i64, %arg24: f32, %arg25: f32, %arg26: f32, %arg27: f32, %arg28: f32, %arg29: f32, %arg30: f32, %arg31: f32, %arg32: f32, %arg33: f32):
-          %x112 = arith.cmpi slt, %arg22, %x18 : i64
-          %x113 = arith.cmpi slt, %arg23, %x18 : i64
-          %x114 = arith.andi %x112, %x113 : i1
-          %x115 = arith.cmpi sle, %arg23, %arg22 : i64
+          %x117 = arith.cmpi slt, %arg22, %x18 : i64
+          %x118 = arith.cmpi slt, %arg23, %x18 : i64
+          %x119 = arith.andi %x117, %x118 : i1
+          %x120 = arith.cmpi sle, %arg23, %arg22 : i64
           %cst_1 = arith.constant 2.500000e-01 : f32
-          %x116 = arith.subi %arg22, %arg23 : i64
-          %x117 = arith.sitofp %x116 : i64 to f32
-          %x118 = arith.subf %arg24, %x117 : f32
-          %x119 = arith.mulf %x118, %cst_1 : f32
-          %x120 = caa.clip %x119 : f32
-          %x121 = arith.select %x115, %x120, %cst : f32
-          %x122 = arith.cmpf ogt, %x121, %cst : f32
-          %x123 = arith.mulf %arg26, %cst_1 : f32
-          %x124 = arith.subf %x123, %arg25 : f32
-          %x125 = math.exp %x124 : f32
-          %x126 = arith.mulf %x125, %arg27 : f32
-          %x127 = arith.select %x122, %x126, %cst : f32
-          %x128 = arith.mulf %x127, %x121 : f32
-          %x129 = arith.subf %arg29, %arg28 : f32
-          %x130 = arith.mulf %x128, %x129 : f32
-          %x131 = arith.cmpf oge, %x123, %arg30 : f32
-          %x132 = arith.andi %x115, %x131 : i1
-          %x133 = arith.subf %x123, %arg31 : f32
-          %x134 = math.exp %x133 : f32
-          %x135 = arith.mulf %x134, %arg32 : f32
-          %x136 = arith.select %x132, %x135, %cst : f32
-          %x137 = arith.subf %arg29, %arg33 : f32
-          %x138 = arith.mulf %x136, %x137 : f32
-          %x139 = arith.addf %x130, %x138 : f32
-          %x140 = arith.mulf %x139, %cst_1 : f32
-          %x141 = arith.select %x114, %x140, %cst : f32
-          %x142 = arith.cmpf olt, %x121, %cst_0 : f32
-          %x143 = arith.andi %x122, %x142 : i1
-          %x144 = arith.mulf %x127, %x129 : f32
+          %x121 = arith.subi %arg22, %arg23 : i64
+          %x122 = arith.sitofp %x121 : i64 to f32
+          %x123 = arith.subf %arg24, %x122 : f32
+          %x124 = arith.mulf %x123, %cst_1 : f32
+          %x125 = caa.clip %x124 : f32
+          %x126 = arith.select %x120, %x125, %cst : f32
+          %x127 = arith.cmpf ogt, %x126, %cst : f32
+          %x128 = arith.mulf %arg26, %cst_1 : f32
+          %x129 = arith.subf %x128, %arg25 : f32
+          %x130 = math.exp %x129 : f32
+          %x131 = arith.mulf %x130, %arg27 : f32
+          %x132 = arith.select %x127, %x131, %cst : f32
+          %x133 = arith.mulf %x132, %x126 : f32
+          %x134 = arith.subf %arg29, %arg28 : f32
+          %x135 = arith.mulf %x133, %x134 : f32
+          %x136 = arith.cmpf oge, %x128, %arg30 : f32
+          %x137 = arith.andi %x120, %x136 : i1
+          %x138 = arith.subf %x128, %arg31 : f32
+          %x139 = math.exp %x138 : f32
+          %x140 = arith.mulf %x139, %arg32 : f32
+          %x141 = arith.select %x137, %x140, %cst : f32
+          %x142 = arith.subf %arg29, %arg33 : f32
+          %x143 = arith.mulf %x141, %x142 : f32
+          %x144 = arith.addf %x135, %x143 : f32
           %x145 = arith.mulf %x144, %cst_1 : f32
-          %x146 = arith.select %x143, %x145, %cst : f32
-          %x147 = arith.select %x114, %x146, %cst : f32
-          %x148 = arith.addf %x128, %x136 : f32
-          %x149 = arith.select %x114, %x148, %cst : f32
-          tile.yield %x141, %x147, %x141, %x149 : f32, f32, f32, f32
+          %x146 = arith.select %x119, %x145, %cst : f32
+          %x147 = arith.cmpf olt, %x126, %cst_0 : f32
+          %x148 = arith.andi %x127, %x147 : i1
+          %x149 = arith.mulf %x132, %x134 : f32
+          %x150 = arith.mulf %x149, %cst_1 : f32
+          %x151 = arith.select %x148, %x150, %cst : f32
+          %x152 = arith.select %x119, %x151, %cst : f32
+          %x153 = arith.addf %x133, %x141 : f32
+          %x154 = arith.select %x119, %x153, %cst : f32
+          tile.yield %x146, %x152, %x146, %x154 : f32, f32, f32, f32
         }
         %weighted = tile.dot %mapped3#0, %k_tile : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
         tile.store %weighted, %dq[%x0, %arg19, %x14, %c0] : <16x8xf32>, memref<?x?x4x8xf32> {accumulate}
@@ -262,31 +267,31 @@ func.func private @branches_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x
         %delta_far_tile1 = tile.load %delta_far[%x0, %arg19, %x14, %c0] : memref<?x?x4x1xf32> -> <16x1xf32>
         %mapped4 = tile.map(%g_tile1) : (!tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
         ^bb0(%arg22: f32):
-          %x150 = arith.subf %cst_0, %arg22 : f32
-          tile.yield %x150 : f32
+          %x155 = arith.subf %cst_0, %arg22 : f32
+          tile.yield %x155 : f32
         }
         %product2 = tile.dot %q_tile1, %k_tile {transposeB} : (!tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x16xf32>
         %product3 = tile.dot %do_tile1, %v_tile {transposeB} : (!tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x16xf32>
         %mapped5:2 = tile.map(%lse_near_tile1, %product2, %g_tile1, %delta_near_tile1, %product3, %tau_tile1, %lse_far_tile1, %mapped4, %delta_far_tile1) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x16xf32>, !tile.tile<16x16xf32>) {
         ^bb0(%arg22: f32, %arg23: f32, %arg24: f32, %arg25: f32, %arg26: f32, %arg27: f32, %arg28: f32, %arg29: f32, %arg30: f32):
           %cst_1 = arith.constant 2.500000e-01 : f32
-          %x151 = arith.mulf %arg23, %cst_1 : f32
-          %x152 = arith.subf %x151, %arg22 : f32
-          %x153 = math.exp %x152 : f32
-          %x154 = arith.mulf %x153, %arg24 : f32
-          %x155 = arith.subf %arg26, %arg25 : f32
-          %x156 = arith.mulf %x154, %x155 : f32
-          %x157 = arith.cmpf oge, %x151, %arg27 : f32
-          %x158 = arith.subf %x151, %arg28 : f32
-          %x159 = math.exp %x158 : f32
-          %x160 = arith.mulf %x159, %arg29 : f32
-          %x161 = arith.select %x157, %x160, %cst : f32
-          %x162 = arith.subf %arg26, %arg30 : f32
-          %x163 = arith.mulf %x161, %x162 : f32
-          %x164 = arith.addf %x156, %x163 : f32
-          %x165 = arith.mulf %x164, %cst_1 : f32
-          %x166 = arith.addf %x154, %x161 : f32
-          tile.yield %x165, %x166 : f32, f32
+          %x156 = arith.mulf %arg23, %cst_1 : f32
+          %x157 = arith.subf %x156, %arg22 : f32
+          %x158 = math.exp %x157 : f32
+          %x159 = arith.mulf %x158, %arg24 : f32
+          %x160 = arith.subf %arg26, %arg25 : f32
+          %x161 = arith.mulf %x159, %x160 : f32
+          %x162 = arith.cmpf oge, %x156, %arg27 : f32
+          %x163 = arith.subf %x156, %arg28 : f32
+          %x164 = math.exp %x163 : f32
+          %x165 = arith.mulf %x164, %arg29 : f32
+          %x166 = arith.select %x162, %x165, %cst : f32
+          %x167 = arith.subf %arg26, %arg30 : f32
+          %x168 = arith.mulf %x166, %x167 : f32
+          %x169 = arith.addf %x161, %x168 : f32
+          %x170 = arith.mulf %x169, %cst_1 : f32
+          %x171 = arith.addf %x159, %x166 : f32
+          tile.yield %x170, %x171 : f32, f32
         }
         %weighted3 = tile.dot %mapped5#0, %k_tile : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
         tile.store %weighted3, %dq[%x0, %arg19, %x14, %c0] : <16x8xf32>, memref<?x?x4x8xf32> {accumulate}
@@ -296,9 +301,9 @@ func.func private @branches_backward(%q: memref<?x?x4x8xf32>, %do: memref<?x?x4x
       }
       scf.yield %swept#0, %swept#1 : !tile.tile<16x8xf32>, !tile.tile<16x8xf32>
     }
-    %x167 = arith.divui %x12, %c2 : index
-    tile.store %x13#0, %dk[%x0, %x11, %x167, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
-    tile.store %x13#1, %dv[%x0, %x11, %x167, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
+    %x172 = arith.divui %x12, %c2 : index
+    tile.store %x13#0, %dk[%x0, %x11, %x172, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
+    tile.store %x13#1, %dv[%x0, %x11, %x172, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
   }
   return
 }

@@ -122,52 +122,58 @@ func.func private @branches(%q: memref<?x?x2x8xf32>, %w: memref<?x?x2x1xf32>, %t
     %x74 = arith.addi %arg9, %c16 : index
     %x75 = arith.cmpi ule, %x74, %length : index
     %c0_i32 = arith.constant 0 : i32
-    %x76 = arith.cmpi sle, %x73, %x6 : i64
-    %x77 = arith.cmpi slt, %x10, %x71 : i64
-    %x78 = arith.andi %x75, %x76 : i1
+    %x76 = arith.subi %x6, %x73 : i64
+    %x77 = arith.subi %x10, %x71 : i64
+    %x78 = arith.sitofp %x76 : i64 to f32
+    %x79 = arith.sitofp %x77 : i64 to f32
+    %x80 = arith.subf %x13, %x79 : f32
+    %x81 = arith.subf %x16, %x78 : f32
+    %x82 = arith.divf %x80, %cst_1 : f32
+    %x83 = arith.divf %x81, %cst_1 : f32
+    %x84 = caa.clip %x82 : f32
+    %x85 = caa.clip %x83 : f32
+    %x86 = arith.cmpf ole, %cst_2, %x84 : f32
+    %x87 = arith.cmpf ole, %x85, %cst_2 : f32
+    %x88 = arith.andi %x87, %x86 : i1
+    %x89 = arith.andi %x75, %x88 : i1
     %c3_i32 = arith.constant 3 : i32
-    %x79 = arith.select %x78, %c3_i32, %c0_i32 : i32
-    %x80 = arith.subi %x6, %x73 : i64
-    %x81 = arith.subi %x10, %x71 : i64
-    %x82 = arith.sitofp %x80 : i64 to f32
-    %x83 = arith.sitofp %x81 : i64 to f32
-    %x84 = arith.subf %x13, %x83 : f32
-    %x85 = arith.subf %x16, %x82 : f32
-    %x86 = arith.divf %x84, %cst_1 : f32
-    %x87 = arith.divf %x85, %cst_1 : f32
-    %x88 = caa.clip %x86 : f32
-    %x89 = caa.clip %x87 : f32
-    %x90 = arith.cmpf ole, %cst_0, %x88 : f32
-    %x91 = arith.cmpf ole, %x89, %cst_0 : f32
-    %x92 = arith.andi %x91, %x90 : i1
-    %x93 = arith.andi %x76, %x92 : i1
-    %x94 = arith.ori %x93, %x77 : i1
-    %x95 = arith.ori %x92, %x94 : i1
-    %x96 = arith.cmpf ole, %x88, %cst_0 : f32
-    %x97 = arith.select %x96, %x88, %cst_0 : f32
-    %x98 = arith.select %x77, %cst_0, %x97 : f32
-    %x99 = arith.select %x76, %x88, %x98 : f32
-    %x100 = arith.select %x91, %cst_0, %x89 : f32
-    %x101 = arith.select %x77, %cst_0, %x100 : f32
-    %x102 = arith.select %x76, %x89, %x101 : f32
-    %x103 = arith.cmpf ole, %cst_2, %x99 : f32
-    %x104 = arith.cmpf ole, %x102, %cst_2 : f32
-    %x105 = arith.andi %x104, %x103 : i1
-    %x106 = arith.andi %x78, %x105 : i1
-    %c1_i32 = arith.constant 1 : i32
-    %x107 = arith.select %x106, %c1_i32, %x79 : i32
-    %x108 = arith.cmpf ole, %cst_0, %x99 : f32
-    %x109 = arith.cmpf ole, %x102, %cst_0 : f32
+    %x90 = arith.select %x89, %c3_i32, %c0_i32 : i32
+    %x91 = arith.cmpi sle, %x73, %x6 : i64
+    %x92 = arith.cmpi slt, %x10, %x71 : i64
+    %x93 = arith.andi %x75, %x91 : i1
+    %x94 = arith.andi %x93, %x88 : i1
+    %x95 = arith.cmpf ole, %cst_0, %x84 : f32
+    %x96 = arith.cmpf ole, %x85, %cst_0 : f32
+    %x97 = arith.andi %x96, %x95 : i1
+    %x98 = arith.andi %x91, %x97 : i1
+    %x99 = arith.ori %x98, %x92 : i1
+    %x100 = arith.ori %x97, %x99 : i1
+    %x101 = arith.cmpf ole, %x84, %cst_0 : f32
+    %x102 = arith.select %x101, %x84, %cst_0 : f32
+    %x103 = arith.select %x92, %cst_0, %x102 : f32
+    %x104 = arith.select %x91, %x84, %x103 : f32
+    %x105 = arith.select %x96, %cst_0, %x85 : f32
+    %x106 = arith.select %x92, %cst_0, %x105 : f32
+    %x107 = arith.select %x91, %x85, %x106 : f32
+    %x108 = arith.cmpf ole, %cst_2, %x104 : f32
+    %x109 = arith.cmpf ole, %x107, %cst_2 : f32
     %x110 = arith.andi %x109, %x108 : i1
-    %x111 = arith.ori %x95, %x110 : i1
-    %x112 = arith.andi %x78, %x111 : i1
+    %x111 = arith.andi %x94, %x110 : i1
+    %c1_i32 = arith.constant 1 : i32
+    %x112 = arith.select %x111, %c1_i32, %x90 : i32
+    %x113 = arith.andi %x93, %x97 : i1
+    %x114 = arith.cmpf ole, %cst_0, %x104 : f32
+    %x115 = arith.cmpf ole, %x107, %cst_0 : f32
+    %x116 = arith.andi %x115, %x114 : i1
+    %x117 = arith.ori %x100, %x116 : i1
+    %x118 = arith.andi %x113, %x117 : i1
     %c2_i32 = arith.constant 2 : i32
-    %x113 = arith.select %x112, %c2_i32, %x107 : i32
+    %x119 = arith.select %x118, %c2_i32, %x112 : i32
     %c-1_i32 = arith.constant -1 : i32
-    %x114 = arith.ori %x111, %x109 : i1
-    %x115 = arith.andi %x114, %x77 : i1
-    %x116 = arith.select %x115, %c-1_i32, %x113 : i32
-    tile.visit %x116
+    %x120 = arith.ori %x117, %x115 : i1
+    %x121 = arith.andi %x120, %x92 : i1
+    %x122 = arith.select %x121, %c-1_i32, %x119 : i32
+    tile.visit %x122
   } bodies {
   // Body 0: any tile.
   ^bb0(%arg9: index, %arg10: !tile.tile<16x1xf32>, %arg11: !tile.tile<16x1xf32>, %arg12: !tile.tile<16x8xf32>, %arg13: !tile.tile<16x1xf32>, %arg14: !tile.tile<16x1xf32>, %arg15: !tile.tile<16x8xf32>):
@@ -177,84 +183,84 @@ func.func private @branches(%q: memref<?x?x2x8xf32>, %w: memref<?x?x2x1xf32>, %t
     %product = tile.dot %q_tile, %k_tile {transposeB} : (!tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x16xf32>
     %mapped2:3 = tile.map(%j_tokens, %i_tokens, %w_tile, %product, %tau_tile) : (!tile.tile<1x16xi64>, !tile.tile<16x1xi64>, !tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x16xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>) {
     ^bb0(%arg16: i64, %arg17: i64, %arg18: f32, %arg19: f32, %arg20: f32):
-      %x117 = arith.cmpi slt, %arg16, %x8 : i64
-      %x118 = arith.cmpi sle, %arg16, %arg17 : i64
+      %x123 = arith.cmpi slt, %arg16, %x8 : i64
+      %x124 = arith.cmpi sle, %arg16, %arg17 : i64
       %cst_3 = arith.constant 2.500000e-01 : f32
-      %x119 = arith.subi %arg17, %arg16 : i64
-      %x120 = arith.sitofp %x119 : i64 to f32
-      %x121 = arith.subf %arg18, %x120 : f32
-      %x122 = arith.mulf %x121, %cst_3 : f32
-      %x123 = caa.clip %x122 : f32
-      %x124 = arith.select %x118, %x123, %cst_0 : f32
-      %x125 = arith.mulf %arg19, %cst_3 : f32
-      %x126 = arith.cmpf ogt, %x124, %cst_0 : f32
-      %x127 = arith.andi %x126, %x117 : i1
-      %x128 = arith.select %x127, %x125, %cst : f32
-      %x129 = arith.cmpf oge, %x125, %arg20 : f32
-      %x130 = arith.andi %x118, %x129 : i1
-      %x131 = arith.andi %x130, %x117 : i1
-      %x132 = arith.select %x131, %x125, %cst : f32
-      tile.yield %x128, %x124, %x132 : f32, f32, f32
+      %x125 = arith.subi %arg17, %arg16 : i64
+      %x126 = arith.sitofp %x125 : i64 to f32
+      %x127 = arith.subf %arg18, %x126 : f32
+      %x128 = arith.mulf %x127, %cst_3 : f32
+      %x129 = caa.clip %x128 : f32
+      %x130 = arith.select %x124, %x129, %cst_0 : f32
+      %x131 = arith.mulf %arg19, %cst_3 : f32
+      %x132 = arith.cmpf ogt, %x130, %cst_0 : f32
+      %x133 = arith.andi %x132, %x123 : i1
+      %x134 = arith.select %x133, %x131, %cst : f32
+      %x135 = arith.cmpf oge, %x131, %arg20 : f32
+      %x136 = arith.andi %x124, %x135 : i1
+      %x137 = arith.andi %x136, %x123 : i1
+      %x138 = arith.select %x137, %x131, %cst : f32
+      tile.yield %x134, %x130, %x138 : f32, f32, f32
     }
     %highest1 = tile.reduce max %mapped2#0 : <16x16xf32> -> <16x1xf32>
     %mapped3:3 = tile.map(%arg10, %highest1) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x133 = arith.cmpf ogt, %arg17, %arg16 : f32
-      %x134 = arith.select %x133, %arg17, %arg16 : f32
-      %x135 = arith.cmpf oeq, %x134, %cst : f32
-      %x136 = arith.select %x135, %cst_0, %x134 : f32
-      %x137 = arith.subf %arg16, %x136 : f32
-      %x138 = math.exp %x137 : f32
-      tile.yield %x134, %x136, %x138 : f32, f32, f32
+      %x139 = arith.cmpf ogt, %arg17, %arg16 : f32
+      %x140 = arith.select %x139, %arg17, %arg16 : f32
+      %x141 = arith.cmpf oeq, %x140, %cst : f32
+      %x142 = arith.select %x141, %cst_0, %x140 : f32
+      %x143 = arith.subf %arg16, %x142 : f32
+      %x144 = math.exp %x143 : f32
+      tile.yield %x140, %x142, %x144 : f32, f32, f32
     }
     %mapped4 = tile.map(%mapped3#1, %mapped2#0, %mapped2#1) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
     ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x139 = arith.subf %arg17, %arg16 : f32
-      %x140 = math.exp %x139 : f32
-      %x141 = arith.mulf %x140, %arg18 : f32
-      tile.yield %x141 : f32
+      %x145 = arith.subf %arg17, %arg16 : f32
+      %x146 = math.exp %x145 : f32
+      %x147 = arith.mulf %x146, %arg18 : f32
+      tile.yield %x147 : f32
     }
     %sum = tile.reduce add %mapped4 : <16x16xf32> -> <16x1xf32>
     %mapped5 = tile.map(%arg11, %mapped3#2, %sum) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
     ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x142 = arith.mulf %arg16, %arg17 : f32
-      %x143 = arith.addf %x142, %arg18 : f32
-      tile.yield %x143 : f32
+      %x148 = arith.mulf %arg16, %arg17 : f32
+      %x149 = arith.addf %x148, %arg18 : f32
+      tile.yield %x149 : f32
     }
     %mapped6 = tile.map(%arg12, %mapped3#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x144 = arith.mulf %arg16, %arg17 : f32
-      tile.yield %x144 : f32
+      %x150 = arith.mulf %arg16, %arg17 : f32
+      tile.yield %x150 : f32
     }
     %weighted = tile.dot %mapped4, %v_tile add %mapped6 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
     %highest2 = tile.reduce max %mapped2#2 : <16x16xf32> -> <16x1xf32>
     %mapped7:3 = tile.map(%arg13, %highest2) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x145 = arith.cmpf ogt, %arg17, %arg16 : f32
-      %x146 = arith.select %x145, %arg17, %arg16 : f32
-      %x147 = arith.cmpf oeq, %x146, %cst : f32
-      %x148 = arith.select %x147, %cst_0, %x146 : f32
-      %x149 = arith.subf %arg16, %x148 : f32
-      %x150 = math.exp %x149 : f32
-      tile.yield %x146, %x148, %x150 : f32, f32, f32
+      %x151 = arith.cmpf ogt, %arg17, %arg16 : f32
+      %x152 = arith.select %x151, %arg17, %arg16 : f32
+      %x153 = arith.cmpf oeq, %x152, %cst : f32
+      %x154 = arith.select %x153, %cst_0, %x152 : f32
+      %x155 = arith.subf %arg16, %x154 : f32
+      %x156 = math.exp %x155 : f32
+      tile.yield %x152, %x154, %x156 : f32, f32, f32
     }
     %mapped8 = tile.map(%mapped7#1, %mapped2#2) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x151 = arith.subf %arg17, %arg16 : f32
-      %x152 = math.exp %x151 : f32
-      tile.yield %x152 : f32
+      %x157 = arith.subf %arg17, %arg16 : f32
+      %x158 = math.exp %x157 : f32
+      tile.yield %x158 : f32
     }
     %sum1 = tile.reduce add %mapped8 : <16x16xf32> -> <16x1xf32>
     %mapped9 = tile.map(%arg14, %mapped7#2, %sum1) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
     ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x153 = arith.mulf %arg16, %arg17 : f32
-      %x154 = arith.addf %x153, %arg18 : f32
-      tile.yield %x154 : f32
+      %x159 = arith.mulf %arg16, %arg17 : f32
+      %x160 = arith.addf %x159, %arg18 : f32
+      tile.yield %x160 : f32
     }
     %mapped10 = tile.map(%arg15, %mapped7#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x155 = arith.mulf %arg16, %arg17 : f32
-      tile.yield %x155 : f32
+      %x161 = arith.mulf %arg16, %arg17 : f32
+      tile.yield %x161 : f32
     }
     %weighted1 = tile.dot %mapped8, %v_tile add %mapped10 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
     tile.next %mapped3#0, %mapped5, %weighted, %mapped7#0, %mapped9, %weighted1 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
@@ -268,235 +274,249 @@ func.func private @branches(%q: memref<?x?x2x8xf32>, %w: memref<?x?x2x1xf32>, %t
     %mapped11:2 = tile.map(%product1, %tau_tile) : (!tile.tile<16x16xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x16xf32>, !tile.tile<16x16xf32>) {
     ^bb0(%arg16: f32, %arg17: f32):
       %cst_3 = arith.constant 2.500000e-01 : f32
-      %x156 = arith.mulf %arg16, %cst_3 : f32
-      %x157 = arith.cmpf oge, %x156, %arg17 : f32
-      %x158 = arith.select %x157, %x156, %cst : f32
-      tile.yield %x156, %x158 : f32, f32
+      %x162 = arith.mulf %arg16, %cst_3 : f32
+      %x163 = arith.cmpf oge, %x162, %arg17 : f32
+      %x164 = arith.select %x163, %x162, %cst : f32
+      tile.yield %x162, %x164 : f32, f32
     }
     %highest3 = tile.reduce max %mapped11#0 : <16x16xf32> -> <16x1xf32>
     %mapped12:3 = tile.map(%arg10, %highest3) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x159 = arith.cmpf ogt, %arg17, %arg16 : f32
-      %x160 = arith.select %x159, %arg17, %arg16 : f32
-      %x161 = arith.cmpf oeq, %x160, %cst : f32
-      %x162 = arith.select %x161, %cst_0, %x160 : f32
-      %x163 = arith.subf %arg16, %x162 : f32
-      %x164 = math.exp %x163 : f32
-      tile.yield %x160, %x162, %x164 : f32, f32, f32
+      %x165 = arith.cmpf ogt, %arg17, %arg16 : f32
+      %x166 = arith.select %x165, %arg17, %arg16 : f32
+      %x167 = arith.cmpf oeq, %x166, %cst : f32
+      %x168 = arith.select %x167, %cst_0, %x166 : f32
+      %x169 = arith.subf %arg16, %x168 : f32
+      %x170 = math.exp %x169 : f32
+      tile.yield %x166, %x168, %x170 : f32, f32, f32
     }
     %mapped13 = tile.map(%mapped12#1, %mapped11#0) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x165 = arith.subf %arg17, %arg16 : f32
-      %x166 = math.exp %x165 : f32
-      tile.yield %x166 : f32
+      %x171 = arith.subf %arg17, %arg16 : f32
+      %x172 = math.exp %x171 : f32
+      tile.yield %x172 : f32
     }
     %sum2 = tile.reduce add %mapped13 : <16x16xf32> -> <16x1xf32>
     %mapped14 = tile.map(%arg11, %mapped12#2, %sum2) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
     ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x167 = arith.mulf %arg16, %arg17 : f32
-      %x168 = arith.addf %x167, %arg18 : f32
-      tile.yield %x168 : f32
+      %x173 = arith.mulf %arg16, %arg17 : f32
+      %x174 = arith.addf %x173, %arg18 : f32
+      tile.yield %x174 : f32
     }
     %mapped15 = tile.map(%arg12, %mapped12#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x169 = arith.mulf %arg16, %arg17 : f32
-      tile.yield %x169 : f32
+      %x175 = arith.mulf %arg16, %arg17 : f32
+      tile.yield %x175 : f32
     }
     %weighted2 = tile.dot %mapped13, %v_tile1 add %mapped15 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
     %highest4 = tile.reduce max %mapped11#1 : <16x16xf32> -> <16x1xf32>
     %mapped16:3 = tile.map(%arg13, %highest4) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x170 = arith.cmpf ogt, %arg17, %arg16 : f32
-      %x171 = arith.select %x170, %arg17, %arg16 : f32
-      %x172 = arith.cmpf oeq, %x171, %cst : f32
-      %x173 = arith.select %x172, %cst_0, %x171 : f32
-      %x174 = arith.subf %arg16, %x173 : f32
-      %x175 = math.exp %x174 : f32
-      tile.yield %x171, %x173, %x175 : f32, f32, f32
+      %x176 = arith.cmpf ogt, %arg17, %arg16 : f32
+      %x177 = arith.select %x176, %arg17, %arg16 : f32
+      %x178 = arith.cmpf oeq, %x177, %cst : f32
+      %x179 = arith.select %x178, %cst_0, %x177 : f32
+      %x180 = arith.subf %arg16, %x179 : f32
+      %x181 = math.exp %x180 : f32
+      tile.yield %x177, %x179, %x181 : f32, f32, f32
     }
     %mapped17 = tile.map(%mapped16#1, %mapped11#1) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x176 = arith.subf %arg17, %arg16 : f32
-      %x177 = math.exp %x176 : f32
-      tile.yield %x177 : f32
+      %x182 = arith.subf %arg17, %arg16 : f32
+      %x183 = math.exp %x182 : f32
+      tile.yield %x183 : f32
     }
     %sum3 = tile.reduce add %mapped17 : <16x16xf32> -> <16x1xf32>
     %mapped18 = tile.map(%arg14, %mapped16#2, %sum3) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
     ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x178 = arith.mulf %arg16, %arg17 : f32
-      %x179 = arith.addf %x178, %arg18 : f32
-      tile.yield %x179 : f32
+      %x184 = arith.mulf %arg16, %arg17 : f32
+      %x185 = arith.addf %x184, %arg18 : f32
+      tile.yield %x185 : f32
     }
     %mapped19 = tile.map(%arg15, %mapped16#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x180 = arith.mulf %arg16, %arg17 : f32
-      tile.yield %x180 : f32
+      %x186 = arith.mulf %arg16, %arg17 : f32
+      tile.yield %x186 : f32
     }
     %weighted3 = tile.dot %mapped17, %v_tile1 add %mapped19 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
     tile.next %mapped12#0, %mapped14, %weighted2, %mapped16#0, %mapped18, %weighted3 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
   }, {
   ^bb0(%arg9: index, %arg10: !tile.tile<16x1xf32>, %arg11: !tile.tile<16x1xf32>, %arg12: !tile.tile<16x8xf32>, %arg13: !tile.tile<16x1xf32>, %arg14: !tile.tile<16x1xf32>, %arg15: !tile.tile<16x8xf32>):
     %k_tile2 = tile.load %k[%x4, %arg9, %x3, %c0] : memref<?x?x2x8xf32> -> <16x8xf32>
-    %v_tile2 = tile.load %v[%x4, %arg9, %x3, %c0] : memref<?x?x2x8xf32> -> <16x8xf32>
     %product2 = tile.dot %q_tile, %k_tile2 {transposeB} : (!tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x16xf32>
     %mapped20 = tile.map(%product2, %tau_tile) : (!tile.tile<16x16xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x16xf32> {
     ^bb0(%arg16: f32, %arg17: f32):
       %cst_3 = arith.constant 2.500000e-01 : f32
-      %x181 = arith.mulf %arg16, %cst_3 : f32
-      %x182 = arith.cmpf oge, %x181, %arg17 : f32
-      %x183 = arith.select %x182, %x181, %cst : f32
-      tile.yield %x183 : f32
+      %x187 = arith.mulf %arg16, %cst_3 : f32
+      %x188 = arith.cmpf oge, %x187, %arg17 : f32
+      %x189 = arith.uitofp %x188 : i1 to f32
+      tile.yield %x189 : f32
     }
-    %highest5 = tile.reduce max %mapped20 : <16x16xf32> -> <16x1xf32>
-    %mapped21:3 = tile.map(%arg13, %highest5) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
-    ^bb0(%arg16: f32, %arg17: f32):
-      %x184 = arith.cmpf ogt, %arg17, %arg16 : f32
-      %x185 = arith.select %x184, %arg17, %arg16 : f32
-      %x186 = arith.cmpf oeq, %x185, %cst : f32
-      %x187 = arith.select %x186, %cst_0, %x185 : f32
-      %x188 = arith.subf %arg16, %x187 : f32
-      %x189 = math.exp %x188 : f32
-      tile.yield %x185, %x187, %x189 : f32, f32, f32
+    %highest5 = tile.reduce max %mapped20 : <16x16xf32> -> <1x1xf32>
+    %x190 = tile.extract %highest5 : <1x1xf32> -> f32
+    %x191 = arith.cmpf ogt, %x190, %cst_0 : f32
+    %x192:6 = scf.if %x191 -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>) {
+      %v_tile2 = tile.load %v[%x4, %arg9, %x3, %c0] : memref<?x?x2x8xf32> -> <16x8xf32>
+      %mapped21 = tile.map(%product2, %tau_tile) : (!tile.tile<16x16xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x16xf32> {
+      ^bb0(%arg16: f32, %arg17: f32):
+        %cst_3 = arith.constant 2.500000e-01 : f32
+        %x193 = arith.mulf %arg16, %cst_3 : f32
+        %x194 = arith.cmpf oge, %x193, %arg17 : f32
+        %x195 = arith.select %x194, %x193, %cst : f32
+        tile.yield %x195 : f32
+      }
+      %highest6 = tile.reduce max %mapped21 : <16x16xf32> -> <16x1xf32>
+      %mapped22:3 = tile.map(%arg13, %highest6) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
+      ^bb0(%arg16: f32, %arg17: f32):
+        %x196 = arith.cmpf ogt, %arg17, %arg16 : f32
+        %x197 = arith.select %x196, %arg17, %arg16 : f32
+        %x198 = arith.cmpf oeq, %x197, %cst : f32
+        %x199 = arith.select %x198, %cst_0, %x197 : f32
+        %x200 = arith.subf %arg16, %x199 : f32
+        %x201 = math.exp %x200 : f32
+        tile.yield %x197, %x199, %x201 : f32, f32, f32
+      }
+      %mapped23 = tile.map(%mapped22#1, %mapped21) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
+      ^bb0(%arg16: f32, %arg17: f32):
+        %x202 = arith.subf %arg17, %arg16 : f32
+        %x203 = math.exp %x202 : f32
+        tile.yield %x203 : f32
+      }
+      %sum4 = tile.reduce add %mapped23 : <16x16xf32> -> <16x1xf32>
+      %mapped24 = tile.map(%arg14, %mapped22#2, %sum4) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
+      ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
+        %x204 = arith.mulf %arg16, %arg17 : f32
+        %x205 = arith.addf %x204, %arg18 : f32
+        tile.yield %x205 : f32
+      }
+      %mapped25 = tile.map(%arg15, %mapped22#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
+      ^bb0(%arg16: f32, %arg17: f32):
+        %x206 = arith.mulf %arg16, %arg17 : f32
+        tile.yield %x206 : f32
+      }
+      %weighted4 = tile.dot %mapped23, %v_tile2 add %mapped25 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
+      scf.yield %arg10, %arg11, %arg12, %mapped22#0, %mapped24, %weighted4 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
+    } else {
+      scf.yield %arg10, %arg11, %arg12, %arg13, %arg14, %arg15 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
     }
-    %mapped22 = tile.map(%mapped21#1, %mapped20) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
-    ^bb0(%arg16: f32, %arg17: f32):
-      %x190 = arith.subf %arg17, %arg16 : f32
-      %x191 = math.exp %x190 : f32
-      tile.yield %x191 : f32
-    }
-    %sum4 = tile.reduce add %mapped22 : <16x16xf32> -> <16x1xf32>
-    %mapped23 = tile.map(%arg14, %mapped21#2, %sum4) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
-    ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x192 = arith.mulf %arg16, %arg17 : f32
-      %x193 = arith.addf %x192, %arg18 : f32
-      tile.yield %x193 : f32
-    }
-    %mapped24 = tile.map(%arg15, %mapped21#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
-    ^bb0(%arg16: f32, %arg17: f32):
-      %x194 = arith.mulf %arg16, %arg17 : f32
-      tile.yield %x194 : f32
-    }
-    %weighted4 = tile.dot %mapped22, %v_tile2 add %mapped24 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
-    tile.next %arg10, %arg11, %arg12, %mapped21#0, %mapped23, %weighted4 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
+    tile.next %x192#0, %x192#1, %x192#2, %x192#3, %x192#4, %x192#5 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
   }, {
   ^bb0(%arg9: index, %arg10: !tile.tile<16x1xf32>, %arg11: !tile.tile<16x1xf32>, %arg12: !tile.tile<16x8xf32>, %arg13: !tile.tile<16x1xf32>, %arg14: !tile.tile<16x1xf32>, %arg15: !tile.tile<16x8xf32>):
     %k_tile3 = tile.load %k[%x4, %arg9, %x3, %c0] : memref<?x?x2x8xf32> -> <16x8xf32>
     %v_tile3 = tile.load %v[%x4, %arg9, %x3, %c0] : memref<?x?x2x8xf32> -> <16x8xf32>
     %j_tokens1 = tile.iota %arg9 : <1x16xi64>
     %product3 = tile.dot %q_tile, %k_tile3 {transposeB} : (!tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x16xf32>
-    %mapped25:3 = tile.map(%i_tokens, %j_tokens1, %w_tile, %product3, %tau_tile) : (!tile.tile<16x1xi64>, !tile.tile<1x16xi64>, !tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x16xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>) {
-    ^bb0(%arg16: i64, %arg17: i64, %arg18: f32, %arg19: f32, %arg20: f32):
+    %mapped26:3 = tile.map(%j_tokens1, %i_tokens, %product3, %tau_tile) : (!tile.tile<1x16xi64>, !tile.tile<16x1xi64>, !tile.tile<16x16xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x16xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>) {
+    ^bb0(%arg16: i64, %arg17: i64, %arg18: f32, %arg19: f32):
+      %x207 = arith.cmpi sle, %arg16, %arg17 : i64
+      %x208 = arith.select %x207, %cst_2, %cst_0 : f32
       %cst_3 = arith.constant 2.500000e-01 : f32
-      %x195 = arith.subi %arg16, %arg17 : i64
-      %x196 = arith.sitofp %x195 : i64 to f32
-      %x197 = arith.subf %arg18, %x196 : f32
-      %x198 = arith.mulf %x197, %cst_3 : f32
-      %x199 = caa.clip %x198 : f32
-      %x200 = arith.mulf %arg19, %cst_3 : f32
-      %x201 = arith.cmpf ogt, %x199, %cst_0 : f32
-      %x202 = arith.select %x201, %x200, %cst : f32
-      %x203 = arith.cmpf oge, %x200, %arg20 : f32
-      %x204 = arith.select %x203, %x200, %cst : f32
-      tile.yield %x202, %x199, %x204 : f32, f32, f32
+      %x209 = arith.mulf %arg18, %cst_3 : f32
+      %x210 = arith.cmpf ogt, %x208, %cst_0 : f32
+      %x211 = arith.select %x210, %x209, %cst : f32
+      %x212 = arith.cmpf oge, %x209, %arg19 : f32
+      %x213 = arith.andi %x207, %x212 : i1
+      %x214 = arith.select %x213, %x209, %cst : f32
+      tile.yield %x211, %x208, %x214 : f32, f32, f32
     }
-    %highest6 = tile.reduce max %mapped25#0 : <16x16xf32> -> <16x1xf32>
-    %mapped26:3 = tile.map(%arg10, %highest6) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
+    %highest7 = tile.reduce max %mapped26#0 : <16x16xf32> -> <16x1xf32>
+    %mapped27:3 = tile.map(%arg10, %highest7) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x205 = arith.cmpf ogt, %arg17, %arg16 : f32
-      %x206 = arith.select %x205, %arg17, %arg16 : f32
-      %x207 = arith.cmpf oeq, %x206, %cst : f32
-      %x208 = arith.select %x207, %cst_0, %x206 : f32
-      %x209 = arith.subf %arg16, %x208 : f32
-      %x210 = math.exp %x209 : f32
-      tile.yield %x206, %x208, %x210 : f32, f32, f32
+      %x215 = arith.cmpf ogt, %arg17, %arg16 : f32
+      %x216 = arith.select %x215, %arg17, %arg16 : f32
+      %x217 = arith.cmpf oeq, %x216, %cst : f32
+      %x218 = arith.select %x217, %cst_0, %x216 : f32
+      %x219 = arith.subf %arg16, %x218 : f32
+      %x220 = math.exp %x219 : f32
+      tile.yield %x216, %x218, %x220 : f32, f32, f32
     }
-    %mapped27 = tile.map(%mapped26#1, %mapped25#0, %mapped25#1) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
+    %mapped28 = tile.map(%mapped27#1, %mapped26#0, %mapped26#1) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
     ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x211 = arith.subf %arg17, %arg16 : f32
-      %x212 = math.exp %x211 : f32
-      %x213 = arith.mulf %x212, %arg18 : f32
-      tile.yield %x213 : f32
-    }
-    %sum5 = tile.reduce add %mapped27 : <16x16xf32> -> <16x1xf32>
-    %mapped28 = tile.map(%arg11, %mapped26#2, %sum5) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
-    ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x214 = arith.mulf %arg16, %arg17 : f32
-      %x215 = arith.addf %x214, %arg18 : f32
-      tile.yield %x215 : f32
-    }
-    %mapped29 = tile.map(%arg12, %mapped26#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
-    ^bb0(%arg16: f32, %arg17: f32):
-      %x216 = arith.mulf %arg16, %arg17 : f32
-      tile.yield %x216 : f32
-    }
-    %weighted5 = tile.dot %mapped27, %v_tile3 add %mapped29 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
-    %highest7 = tile.reduce max %mapped25#2 : <16x16xf32> -> <16x1xf32>
-    %mapped30:3 = tile.map(%arg13, %highest7) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
-    ^bb0(%arg16: f32, %arg17: f32):
-      %x217 = arith.cmpf ogt, %arg17, %arg16 : f32
-      %x218 = arith.select %x217, %arg17, %arg16 : f32
-      %x219 = arith.cmpf oeq, %x218, %cst : f32
-      %x220 = arith.select %x219, %cst_0, %x218 : f32
-      %x221 = arith.subf %arg16, %x220 : f32
+      %x221 = arith.subf %arg17, %arg16 : f32
       %x222 = math.exp %x221 : f32
-      tile.yield %x218, %x220, %x222 : f32, f32, f32
+      %x223 = arith.mulf %x222, %arg18 : f32
+      tile.yield %x223 : f32
     }
-    %mapped31 = tile.map(%mapped30#1, %mapped25#2) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
-    ^bb0(%arg16: f32, %arg17: f32):
-      %x223 = arith.subf %arg17, %arg16 : f32
-      %x224 = math.exp %x223 : f32
-      tile.yield %x224 : f32
-    }
-    %sum6 = tile.reduce add %mapped31 : <16x16xf32> -> <16x1xf32>
-    %mapped32 = tile.map(%arg14, %mapped30#2, %sum6) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
+    %sum5 = tile.reduce add %mapped28 : <16x16xf32> -> <16x1xf32>
+    %mapped29 = tile.map(%arg11, %mapped27#2, %sum5) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
     ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
-      %x225 = arith.mulf %arg16, %arg17 : f32
-      %x226 = arith.addf %x225, %arg18 : f32
+      %x224 = arith.mulf %arg16, %arg17 : f32
+      %x225 = arith.addf %x224, %arg18 : f32
+      tile.yield %x225 : f32
+    }
+    %mapped30 = tile.map(%arg12, %mapped27#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
+    ^bb0(%arg16: f32, %arg17: f32):
+      %x226 = arith.mulf %arg16, %arg17 : f32
       tile.yield %x226 : f32
     }
-    %mapped33 = tile.map(%arg15, %mapped30#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
+    %weighted5 = tile.dot %mapped28, %v_tile3 add %mapped30 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
+    %highest8 = tile.reduce max %mapped26#2 : <16x16xf32> -> <16x1xf32>
+    %mapped31:3 = tile.map(%arg13, %highest8) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
     ^bb0(%arg16: f32, %arg17: f32):
-      %x227 = arith.mulf %arg16, %arg17 : f32
-      tile.yield %x227 : f32
+      %x227 = arith.cmpf ogt, %arg17, %arg16 : f32
+      %x228 = arith.select %x227, %arg17, %arg16 : f32
+      %x229 = arith.cmpf oeq, %x228, %cst : f32
+      %x230 = arith.select %x229, %cst_0, %x228 : f32
+      %x231 = arith.subf %arg16, %x230 : f32
+      %x232 = math.exp %x231 : f32
+      tile.yield %x228, %x230, %x232 : f32, f32, f32
     }
-    %weighted6 = tile.dot %mapped31, %v_tile3 add %mapped33 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
-    tile.next %mapped26#0, %mapped28, %weighted5, %mapped30#0, %mapped32, %weighted6 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
+    %mapped32 = tile.map(%mapped31#1, %mapped26#2) : (!tile.tile<16x1xf32>, !tile.tile<16x16xf32>) -> !tile.tile<16x16xf32> {
+    ^bb0(%arg16: f32, %arg17: f32):
+      %x233 = arith.subf %arg17, %arg16 : f32
+      %x234 = math.exp %x233 : f32
+      tile.yield %x234 : f32
+    }
+    %sum6 = tile.reduce add %mapped32 : <16x16xf32> -> <16x1xf32>
+    %mapped33 = tile.map(%arg14, %mapped31#2, %sum6) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x1xf32> {
+    ^bb0(%arg16: f32, %arg17: f32, %arg18: f32):
+      %x235 = arith.mulf %arg16, %arg17 : f32
+      %x236 = arith.addf %x235, %arg18 : f32
+      tile.yield %x236 : f32
+    }
+    %mapped34 = tile.map(%arg15, %mapped31#2) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
+    ^bb0(%arg16: f32, %arg17: f32):
+      %x237 = arith.mulf %arg16, %arg17 : f32
+      tile.yield %x237 : f32
+    }
+    %weighted6 = tile.dot %mapped32, %v_tile3 add %mapped34 : (!tile.tile<16x16xf32>, !tile.tile<16x8xf32>, !tile.tile<16x8xf32>) -> !tile.tile<16x8xf32>
+    tile.next %mapped27#0, %mapped29, %weighted5, %mapped31#0, %mapped33, %weighted6 : !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>, !tile.tile<16x1xf32>, !tile.tile<16x1xf32>, !tile.tile<16x8xf32>
   }
-  %mapped34:2 = tile.map(%swept#1, %swept#0) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
+  %mapped35:2 = tile.map(%swept#1, %swept#0) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
   ^bb0(%arg9: f32, %arg10: f32):
-    %x228 = arith.cmpf oeq, %arg9, %cst_0 : f32
-    %x229 = arith.divf %cst_2, %arg9 : f32
-    %x230 = arith.select %x228, %cst_0, %x229 : f32
-    %x231 = arith.select %x228, %cst_2, %arg9 : f32
-    %x232 = math.log %x231 : f32
-    %x233 = arith.addf %arg10, %x232 : f32
-    %x234 = arith.select %x228, %cst, %x233 : f32
-    tile.yield %x230, %x234 : f32, f32
+    %x238 = arith.cmpf oeq, %arg9, %cst_0 : f32
+    %x239 = arith.divf %cst_2, %arg9 : f32
+    %x240 = arith.select %x238, %cst_0, %x239 : f32
+    %x241 = arith.select %x238, %cst_2, %arg9 : f32
+    %x242 = math.log %x241 : f32
+    %x243 = arith.addf %arg10, %x242 : f32
+    %x244 = arith.select %x238, %cst, %x243 : f32
+    tile.yield %x240, %x244 : f32, f32
   }
-  %mapped35 = tile.map(%swept#2, %mapped34#0) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
+  %mapped36 = tile.map(%swept#2, %mapped35#0) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
   ^bb0(%arg9: f32, %arg10: f32):
-    %x235 = arith.mulf %arg9, %arg10 : f32
-    tile.yield %x235 : f32
+    %x245 = arith.mulf %arg9, %arg10 : f32
+    tile.yield %x245 : f32
   }
-  tile.store %mapped35, %near[%x4, %x5, %x3, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
-  tile.store %mapped34#1, %near_lse[%x4, %x5, %x3, %c0] : <16x1xf32>, memref<?x?x2x1xf32>
-  %mapped36:2 = tile.map(%swept#4, %swept#3) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
+  tile.store %mapped36, %near[%x4, %x5, %x3, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
+  tile.store %mapped35#1, %near_lse[%x4, %x5, %x3, %c0] : <16x1xf32>, memref<?x?x2x1xf32>
+  %mapped37:2 = tile.map(%swept#4, %swept#3) : (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) -> (!tile.tile<16x1xf32>, !tile.tile<16x1xf32>) {
   ^bb0(%arg9: f32, %arg10: f32):
-    %x236 = arith.cmpf oeq, %arg9, %cst_0 : f32
-    %x237 = arith.divf %cst_2, %arg9 : f32
-    %x238 = arith.select %x236, %cst_0, %x237 : f32
-    %x239 = arith.select %x236, %cst_2, %arg9 : f32
-    %x240 = math.log %x239 : f32
-    %x241 = arith.addf %arg10, %x240 : f32
-    %x242 = arith.select %x236, %cst, %x241 : f32
-    tile.yield %x238, %x242 : f32, f32
+    %x246 = arith.cmpf oeq, %arg9, %cst_0 : f32
+    %x247 = arith.divf %cst_2, %arg9 : f32
+    %x248 = arith.select %x246, %cst_0, %x247 : f32
+    %x249 = arith.select %x246, %cst_2, %arg9 : f32
+    %x250 = math.log %x249 : f32
+    %x251 = arith.addf %arg10, %x250 : f32
+    %x252 = arith.select %x246, %cst, %x251 : f32
+    tile.yield %x248, %x252 : f32, f32
   }
-  %mapped37 = tile.map(%swept#5, %mapped36#0) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
+  %mapped38 = tile.map(%swept#5, %mapped37#0) : (!tile.tile<16x8xf32>, !tile.tile<16x1xf32>) -> !tile.tile<16x8xf32> {
   ^bb0(%arg9: f32, %arg10: f32):
-    %x243 = arith.mulf %arg9, %arg10 : f32
-    tile.yield %x243 : f32
+    %x253 = arith.mulf %arg9, %arg10 : f32
+    tile.yield %x253 : f32
   }
-  tile.store %mapped37, %far[%x4, %x5, %x3, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
-  tile.store %mapped36#1, %far_lse[%x4, %x5, %x3, %c0] : <16x1xf32>, memref<?x?x2x1xf32>
+  tile.store %mapped38, %far[%x4, %x5, %x3, %c0] : <16x8xf32>, memref<?x?x2x8xf32>
+  tile.store %mapped37#1, %far_lse[%x4, %x5, %x3, %c0] : <16x1xf32>, memref<?x?x2x1xf32>
   return
 }

@@ -83,12 +83,14 @@ Value Loader::headDot(OpBuilder &builder, const HeadValues &head, const AxisTile
                              columns ? many : vector, Value(), false, true);
 }
 
-AxisTile Loader::load(OpBuilder &builder, const HeadValues &head, Axis axis, Value start, const ValueSet &scalars,
-                      const ValueSet &vectors) const {
+void Loader::load(OpBuilder &builder, const HeadValues &head, AxisTile &result, const ValueSet &scalars, const ValueSet &vectors) const {
   AttendOp attend = facts.attend();
   Location location = attend.getLoc();
-  AxisTile result{axis, start, {}};
+  Axis axis = result.axis;
+  Value start = result.start;
   for (Value vector : vectors) {
+    if (result.tiles.count(vector))
+      continue;
     unsigned operand = *facts.operandNumber(vector);
     Shape shape = shapeOf(attend->getOperand(operand));
     Value indices[] = {head.batch, start, servingHead(builder, head.head, shape.heads), indexConstant(builder, location, 0)};
@@ -115,6 +117,8 @@ AxisTile Loader::load(OpBuilder &builder, const HeadValues &head, Axis axis, Val
   ScalarCloner cloner(map.body(), leaf);
   SmallVector<std::pair<Value, unsigned>> computed;
   for (Value scalar : scalars) {
+    if (result.tiles.count(scalar))
+      continue;
     if (isa<BlockArgument>(scalar))
       result.tiles[scalar] = input(scalar);
     else
@@ -123,7 +127,6 @@ AxisTile Loader::load(OpBuilder &builder, const HeadValues &head, Axis axis, Val
   SmallVector<Value> tiles = map.finish();
   for (auto [scalar, number] : computed)
     result.tiles[scalar] = tiles[number];
-  return result;
 }
 
 Fact<RuntimeNumbers> Loader::bounds(OpBuilder &builder, const AxisTile &tile, Value scalar) const {

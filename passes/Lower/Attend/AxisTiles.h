@@ -27,10 +27,11 @@ public:
       : facts(facts), layout(layout), buffers(buffers), length(length) {}
 
   HeadValues loadHead(mlir::OpBuilder &builder, mlir::Value batch, mlir::Value head) const;
-  AxisTile load(mlir::OpBuilder &builder, const HeadValues &head, Axis axis, mlir::Value start, const ValueSet &scalars,
-                const ValueSet &vectors) const;
-  AxisTile load(mlir::OpBuilder &builder, const HeadValues &head, Axis axis, mlir::Value start) const {
-    return load(builder, head, axis, start, facts.crossing(axis), facts.vectors(axis));
+  /// Adds to a tile what it lacks of these.
+  void load(mlir::OpBuilder &builder, const HeadValues &head, AxisTile &tile, const ValueSet &scalars, const ValueSet &vectors) const;
+  /// Adds all that pairs and reductions use.
+  void loadAll(mlir::OpBuilder &builder, const HeadValues &head, AxisTile &tile) const {
+    load(builder, head, tile, facts.crossing(tile.axis), facts.vectors(tile.axis));
   }
 
   /// Bounds of a scalar over a tile's tokens, those past the end left out.

@@ -1,6 +1,7 @@
 // The loops of an attention kernel. What happens to a pair tile is in Reductions.cpp, which tiles are visited in Visit.cpp.
 #include "passes/Lower/Attend/KernelBuilder.h"
 
+#include "passes/Lower/Attend/Guards.h"
 #include "passes/Lower/Attend/Reductions.h"
 #include "passes/Lower/Attend/Visit.h"
 
@@ -13,6 +14,14 @@ namespace caa::attend {
 namespace {
 
 using States = SmallVector<SmallVector<Value>>; // per reduction
+
+/// What is at hand for a pair tile: the products grow as they are asked for.
+struct PairWork {
+  const HeadValues &head;
+  const AxisTile &held;
+  AxisTile swept;
+  llvm::DenseMap<Value, Value> products;
+};
 
 class KernelBuilder {
 public:
@@ -44,7 +53,10 @@ private:
   void holdTile(Value batch, Value groupNumber, Value start);
   States sweep(const HeadValues &head, const AxisTile &held, const States &states);
   SmallVector<Value> visitTile(const Body &body, const HeadValues &head, const AxisTile &held, Value start, ValueRange carried);
-  Value product(DotOp dot, const AxisTile &held, const AxisTile &swept);
+  SmallVector<Value> reduceTile(const Body &body, PairWork &work, ValueRange carried);
+  Value holdsSomewhere(const Body &body, PairWork &work, const ValueSet &guards);
+  Value pairScalar(MapBuilder &map, PairWork &work, Value value);
+  Value product(DotOp dot, PairWork &work);
   void store(const HeadValues &head, const Reduction &reduction, unsigned n, Value tile, Value start, bool accumulate);
   void storeStates(const HeadValues &head, Value start, const States &states, bool shared, const AxisTile &held);
   SmallVector<Value> loop(Value count, ValueRange inits, llvm::function_ref<SmallVector<Value>(Value, ValueRange)> write);
@@ -179,7 +191,8 @@ void KernelBuilder::holdTile(Value batch, Value groupNumber, Value start) {
 
   auto doHead = [&](Value number) -> HeadValues {
     HeadValues head = loader.loadHead(b, batch, number);
-    AxisTile held = loader.load(b, head, layout.held, start);
+    AxisTile held{layout.held, start, {}};
+    loader.loadAll(b, head, held);
     states = sweep(head, held, states);
     storeStates(head, start, states, group == 1, held);
     return head;
@@ -241,24 +254,70 @@ States KernelBuilder::sweep(const HeadValues &head, const AxisTile &held, const 
   return split(sweep.getResults());
 }
 
-/// One pair tile: products, one map for all that reductions take from pairs, then the reductions.
+/// One pair tile. Where pairs count only if something holds that takes a product to know, that comes first, and the rest is left out
+/// if it holds nowhere.
 SmallVector<Value> KernelBuilder::visitTile(const Body &body, const HeadValues &head, const AxisTile &held, Value start, ValueRange carried) {
-  AxisTile swept = loader.load(b, head, layout.swept(), start);
+  PairWork work{head, held, {layout.swept(), start, {}}, {}};
+  ValueSet guards = commonGuards(facts, body.known);
+  if (guards.empty()) {
+    loader.loadAll(b, head, work.swept);
+    return reduceTile(body, work, carried);
+  }
+  ValueSet vectors;
+  for (DotOp dot : productsBehind(guards))
+    for (Value vector : dot->getOperands())
+      if (facts.of(vector).isOnly(layout.swept()))
+        vectors.insert(vector);
+  loader.load(b, head, work.swept, facts.crossing(layout.swept()), vectors);
+  auto choice = scf::IfOp::create(b, location, TypeRange(carried), holdsSomewhere(body, work, guards), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  auto write = [&](Region &region, llvm::function_ref<SmallVector<Value>()> next) {
+    region.getBlocks().clear();
+    b.createBlock(&region);
+    scf::YieldOp::create(b, location, next());
+  };
+  write(choice.getThenRegion(), [&] {
+    loader.loadAll(b, head, work.swept);
+    return reduceTile(body, work, carried);
+  });
+  write(choice.getElseRegion(), [&] { return SmallVector<Value>(carried); });
+  return SmallVector<Value>(choice.getResults());
+}
+
+/// The scalar of a region's value in a map over pairs, where it is at hand.
+Value KernelBuilder::pairScalar(MapBuilder &map, PairWork &work, Value value) {
+  if (Value scalar = work.head.scalars.lookup(value))
+    return scalar;
+  for (const AxisTile *tile : {&work.held, static_cast<const AxisTile *>(&work.swept)})
+    if (Value known = tile->tiles.lookup(value))
+      return map.scalar(known);
+  auto dot = value.getDefiningOp<DotOp>();
+  return dot ? map.scalar(product(dot, work)) : Value();
+}
+
+/// Whether all guards hold for some pair.
+Value KernelBuilder::holdsSomewhere(const Body &body, PairWork &work, const ValueSet &guards) {
   tile::TileType shape = layout.pairs(b.getF32Type());
   MapBuilder map(b, location, shape.getRows(), shape.getColumns());
+  ScalarCloner cloner(map.body(), [&](Value value) { return pairScalar(map, work, value); }, &body.known);
+  Value holds;
+  for (Value guard : guards) {
+    Value one = cloner.get(guard);
+    holds = holds ? arith::AndIOp::create(map.body(), location, holds, one).getResult() : one;
+  }
+  map.yield(arith::UIToFPOp::create(map.body(), location, b.getF32Type(), holds));
+  Type one = tile::TileType::get(b.getContext(), 1, 1, b.getF32Type());
+  Value most = tile::ReduceOp::create(b, location, one, tile::Combine::Max, map.finish().front());
+  Value zero = arith::ConstantOp::create(b, location, b.getF32FloatAttr(0));
+  return arith::CmpFOp::create(b, location, arith::CmpFPredicate::OGT, tile::ExtractOp::create(b, location, b.getF32Type(), most), zero);
+}
 
-  auto ofAxis = [&](Axis axis) -> const AxisTile & { return axis == layout.held ? held : swept; };
-  auto leaf = [&](Value value) -> Value {
-    if (Value scalar = head.scalars.lookup(value))
-      return scalar;
-    for (Axis axis : {Axis::Queries, Axis::Keys})
-      if (Value tile = ofAxis(axis).tiles.lookup(value))
-        return map.scalar(tile);
-    if (auto dot = value.getDefiningOp<DotOp>())
-      return map.scalar(product(dot, held, swept));
-    return {};
-  };
-  ScalarCloner cloner(map.body(), leaf, &body.known);
+/// Products, one map for all that reductions take from pairs, then the reductions.
+SmallVector<Value> KernelBuilder::reduceTile(const Body &body, PairWork &work, ValueRange carried) {
+  const AxisTile &held = work.held, &swept = work.swept;
+  tile::TileType shape = layout.pairs(b.getF32Type());
+  MapBuilder map(b, location, shape.getRows(), shape.getColumns());
+  ScalarCloner cloner(map.body(), [&](Value value) { return pairScalar(map, work, value); }, &body.known);
 
   // Past the sequence's end: swept tokens must not count. Held ones give rows that are never stored, unless they add to memory.
   Value inside;
@@ -284,19 +343,22 @@ SmallVector<Value> KernelBuilder::visitTile(const Body &body, const HeadValues &
     if (reduction.isCarried())
       state = reduction.step(b, request, mapped, pairs, state);
     else if (!request.nothing)
-      store(head, reduction, 0, reduction.share(b, request, mapped, pairs), start, true);
+      store(work.head, reduction, 0, reduction.share(b, request, mapped, pairs), swept.start, true);
   }
   return flatten(states);
 }
 
 /// The matrix product behind a dot of a query and a key. Every kernel of an attend takes the same operands in the same order of
 /// summation, so that a score has the same bits wherever it is computed.
-Value KernelBuilder::product(DotOp dot, const AxisTile &held, const AxisTile &swept) {
+Value KernelBuilder::product(DotOp dot, PairWork &work) {
+  Value &known = work.products[dot];
+  if (known)
+    return known;
   Value left = dot.getQuery(), right = dot.getKey();
-  if (facts.of(left).isOnly(layout.rows) != true)
+  if (!facts.of(left).isOnly(layout.rows))
     std::swap(left, right);
-  auto tileOf = [&](Value value) { return facts.of(value).isOnly(layout.held) ? held.tiles.lookup(value) : swept.tiles.lookup(value); };
-  return tile::DotOp::create(b, dot.getLoc(), layout.pairs(b.getF32Type()), tileOf(left), tileOf(right), Value(), false, true);
+  auto tileOf = [&](Value value) { return (facts.of(value).isOnly(layout.held) ? work.held : work.swept).tiles.lookup(value); };
+  return known = tile::DotOp::create(b, dot.getLoc(), layout.pairs(b.getF32Type()), tileOf(left), tileOf(right), Value(), false, true);
 }
 
 } // namespace

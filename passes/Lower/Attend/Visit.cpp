@@ -47,7 +47,8 @@ Visits::Leaf Visits::leaves(OpBuilder &builder, const HeadValues &head, const He
         return F{};
       ValueSet one;
       one.insert(value);
-      AxisTile tile = loader.load(builder, head, swept, sweptStart, one, on.dot ? facts.vectors(swept) : ValueSet());
+      AxisTile tile{swept, sweptStart, {}};
+      loader.load(builder, head, tile, one, on.dot ? facts.vectors(swept) : ValueSet());
       return loader.bounds(builder, tile, value);
     }
     if (isa<BlockArgument>(value))

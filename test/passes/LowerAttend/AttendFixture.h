@@ -35,6 +35,7 @@ inline Buffer fill(StringRef what, Type type, int64_t batch, int64_t length, std
                : what == "unit"   ? unit(random)
                : what == "width"  ? 1 + 20 * unit(random)
                : what == "lse"    ? 1 + unit(random)
+               : what == "never"  ? 1e9
                : what == "truth"  ? double(unit(random) < 0.8)
                : what == "count"  ? double(token % 7 == 3 ? 0 : token % 11 == 5 ? length + 1 : std::ceil(std::sqrt(token + 1.0)))
                : what == "document" ? double(token / 13)

@@ -16,11 +16,16 @@
 // CHECK-COUNT-1: {transposeB}
 // CHECK-COUNT-2: tile.dot %{{.*}} add
 // CHECK:         tile.next
-// Beyond the window: no trace of it.
+// Beyond the window: no trace of it. Unless some score reaches its threshold, the scores are all that is computed.
 // CHECK-COUNT-1: {transposeB}
 // CHECK-NOT:     caa.clip
+// CHECK:         tile.extract
+// CHECK:         scf.if
 // CHECK-COUNT-1: tile.dot %{{.*}} add
-// CHECK:         tile.next %arg10, %arg11, %arg12
+// CHECK:           scf.yield %arg10, %arg11, %arg12, %{{[0-9]+}}#0
+// CHECK:         else
+// CHECK:           scf.yield %arg10, %arg11, %arg12, %arg13, %arg14, %arg15
+// CHECK:         tile.next
 // Inside the window and before the query: a comparison with the threshold is all that is left of the sets.
 // CHECK-COUNT-1: {transposeB}
 // CHECK-NOT:     arith.cmpi

@@ -47,5 +47,12 @@ TEST_F(LowerAttend, GivesTheAdjointOfTwoBranchesFiveProductsATile) {
   EXPECT_EQ(counts.dots, 5 * counts.visits);
 }
 
+TEST_F(LowerAttend, ComputesNothingButScoresWhereNoneIsSelected) {
+  OwningOpRef<ModuleOp> lowered = lower({8, 8});
+  Counts counts = check(*lowered, "unselected", 64, 1, "");
+  EXPECT_EQ(counts.visits, 2 * 2 * 8 * 9 / 2);
+  EXPECT_EQ(counts.dots, counts.visits);
+}
+
 } // namespace
 } // namespace caa::test

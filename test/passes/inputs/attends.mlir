@@ -134,6 +134,21 @@ func.func private @branches(%q: tensor<?x?x2x8xf32>, %w: tensor<?x?x2x1xf32>, %t
   return %near, %nearLse, %far, %farLse : tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>
 }
 
+// A selection that nobody makes: no score reaches its threshold.
+func.func private @unselected(%q: tensor<?x?x2x8xf32>, %tau: tensor<?x?x2x1xf32>, %k: tensor<?x?x2x8xf32>, %v: tensor<?x?x2x8xf32>)
+    -> (tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>) attributes {caa.kernel, caa.fill = ["grid", "never", "grid", "normal"]} {
+  %o, %lse = caa.attend queries(%q, %tau) keys(%k, %v) heads() reductions [#caa.reduce<softmax over keys, value = 1>]
+      : (tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>, tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>) -> (tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>) {
+  ^bb0(%i: i64, %j: i64, %qi: vector<8xf32>, %taui: f32, %kj: vector<8xf32>, %vj: vector<8xf32>):
+    %s = caa.dot %qi, %kj : vector<8xf32>
+    %causal = arith.cmpi sle, %j, %i : i64
+    %top = arith.cmpf oge, %s, %taui : f32
+    %in = arith.andi %causal, %top : i1
+    caa.yield %s, %in : f32, i1
+  }
+  return %o, %lse : tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>
+}
+
 // Nothing that has a name: a largest score, a sum of products of two scores, a softmax of a scalar per key, every fourth token.
 func.func private @unnamed(%q: tensor<?x?x2x8xf32>, %x: tensor<?x?x2x1xf32>, %k: tensor<?x?x2x8xf32>, %v: tensor<?x?x1x5xf32>,
                            %y: tensor<?x?x1x1xf32>, %u: tensor<2x8xf32>)
