@@ -42,7 +42,8 @@ struct DecomposeRmsNorm : OpRewritePattern<RmsNormOp> {
     Value inverse = buildInverseDeviation(rewriter, location, x, op.getEps().convertToDouble());
     Value normed = buildMap(rewriter, location, x.getType(), {x, inverse}, product);
     Value rounded = RoundOp::create(rewriter, location, normed);
-    rewriter.replaceOp(op, buildMap(rewriter, location, x.getType(), {rounded, asHead(rewriter, location, op.getWeight())}, product));
+    rewriter.replaceOp(
+        op, buildMap(rewriter, location, x.getType(), {rounded, asHead(rewriter, location, op.getWeight())}, product));
     return success();
   }
 };
@@ -80,7 +81,8 @@ struct DecomposeBias : OpRewritePattern<LinearOp> {
     Shape shape = shapeOf(op.getResult());
     Value product = LinearOp::create(rewriter, location, op.getType(), op.getInput(), op.getWeight(), Value());
     Value bias = asHead(rewriter, location, op.getBias());
-    bias = rewriter.createOrFold<ReshapeOp>(location, perHeadType(shape.heads, shape.width, rewriter.getF32Type()), bias);
+    bias =
+        rewriter.createOrFold<ReshapeOp>(location, perHeadType(shape.heads, shape.width, rewriter.getF32Type()), bias);
     rewriter.replaceOp(op, buildMap(rewriter, location, op.getType(), {product, bias},
                                     [](ScalarBuilder &scalars, ValueRange v) { return scalars.add(v[0], v[1]); }));
     return success();

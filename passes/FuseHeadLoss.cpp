@@ -1,10 +1,11 @@
-// caa-fuse-head-loss: the head's linear, the cross entropy of its logits, the loss and their adjoints in one op, which runs in
-// chunks of tokens, so that the logits of all tokens never exist at once.
+// caa-fuse-head-loss: the head's linear, the cross entropy of its logits, the loss and their adjoints in one op, which
+// runs in chunks of tokens, so that the logits of all tokens never exist at once.
 //
 //     y = linear x W (b); c = cross_entropy y; loss c over mask
-//     dy = cross_entropy_grad y (seed); dx = linear_input_grad dy W; dW = linear_weight_grad dy x; db = reduce_tokens dy
+//     dy = cross_entropy_grad y (seed); dx = linear_input_grad dy W; dW = linear_weight_grad dy x;
+//     db = reduce_tokens dy
 //
-// becomes `dx, dW, db = head_loss x W b`. Without the second line it becomes a head_loss without results.
+// becomes `dx, dW, db = head_loss x W b`. Without the second and third lines it becomes a head_loss without results.
 #include "passes/LossSeed.h"
 #include "passes/Passes.h"
 
@@ -93,8 +94,8 @@ void Head::fuse() {
     if (linear.getBias())
       types.push_back(linear.getBias().getType());
   }
-  auto head = HeadLossOp::create(builder, loss.getLoc(), types, linear.getInput(), linear.getWeight(), linear.getBias(), tokens,
-                                 mask, loss.getNameAttr(), loss.getIndexAttr());
+  auto head = HeadLossOp::create(builder, loss.getLoc(), types, linear.getInput(), linear.getWeight(), linear.getBias(),
+                                 tokens, mask, loss.getNameAttr(), loss.getIndexAttr());
   auto replace = [&](Operation *op, unsigned result) {
     if (!op)
       return;

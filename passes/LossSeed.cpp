@@ -37,8 +37,8 @@ bool isLossSeed(Value seed, LossOp loss) {
   if (auto broadcast = seed.getDefiningOp<BroadcastOp>())
     return !loss.getMask() && isScale(broadcast.getValue());
   auto map = seed.getDefiningOp<MapOp>();
-  if (!map || !loss.getMask() || map.getNumOperands() != 2 || map.getNumResults() != 1 || map.getOperand(0) != loss.getMask() ||
-      !isScale(map.getOperand(1)))
+  if (!map || !loss.getMask() || map.getNumOperands() != 2 || map.getNumResults() != 1 ||
+      map.getOperand(0) != loss.getMask() || !isScale(map.getOperand(1)))
     return false;
   Block &block = map.getBody().front();
   auto select = block.getTerminator()->getOperand(0).getDefiningOp<arith::SelectOp>();

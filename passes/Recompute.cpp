@@ -1,17 +1,17 @@
 // caa-recompute: token-wise values that the backward pass can compute again cheaply are not kept from the forward pass.
 //
-// Forward is what losses and reports need; the rest of a function is backward. A forward value that backward reads is kept,
-// at a cost of its bytes per token for as long as the whole step takes. The cost model:
+// Forward is what losses and reports need; the rest of a function is backward. A forward value that backward reads is
+// kept, at a cost of its bytes per token for as long as the whole step takes. The cost model:
 //
 //   - cheap ops are maps, rotations, roundings, sums over the width and moves of components;
-//   - dropping an op's kept results saves their bytes, and costs the bytes of what must be kept instead (inputs of the chain of
-//     cheap ops back to kept values that were not kept before);
-//   - computing again moves the bytes at the ends of the chain and those of its results; between them nothing reaches memory, since
-//     chains of cheap ops become one kernel. It is worth it if something is saved and no more than `kTrafficPerByte` bytes are
-//     moved for each byte saved.
+//   - dropping an op's kept results saves their bytes, and costs the bytes of what must be kept instead (inputs of the
+//     chain of cheap ops back to kept values that were not kept before);
+//   - computing again moves the bytes at the ends of the chain and those of its results; between them nothing reaches
+//     memory, since chains of cheap ops become one kernel. It is worth it if something is saved and no more than
+//     `kTrafficPerByte` bytes are moved for each byte saved.
 //
-// Ops are looked at in order, so a chain ends at values that earlier decisions left in place. Clones carry `caa.recomputed`,
-// which also keeps CSE from merging them with their originals.
+// Ops are looked at in order, so a chain ends at values that earlier decisions left in place. Clones carry
+// `caa.recomputed`, which also keeps CSE from merging them with their originals.
 #include "passes/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -36,8 +36,8 @@ int64_t bytesOf(Value value) {
 }
 
 bool isCheap(Operation *op) {
-  return isa<MapOp, RopeOp, RoundOp, SliceOp, ConcatOp, ReshapeOp, BroadcastOp, ReduceWidthOp, ReduceHeadsOp, AsHeadOp, ParamOp,
-             ConstantOp, IndexOp, HasNextOp>(op);
+  return isa<MapOp, RopeOp, RoundOp, SliceOp, ConcatOp, ReshapeOp, BroadcastOp, ReduceWidthOp, ReduceHeadsOp, AsHeadOp,
+             ParamOp, ConstantOp, IndexOp, HasNextOp>(op);
 }
 
 class Recomputation {
@@ -51,10 +51,10 @@ public:
 
 private:
   struct Chain {
-    SetVector<Operation *> ops;           ///< to clone, besides the op itself
-    SetVector<Value> ends;                ///< what it reads
-    SetVector<Value> newlyKept;            ///< ends that were not kept
-    int64_t traffic = 0;                  ///< bytes read and written
+    SetVector<Operation *> ops; ///< to clone, besides the op itself
+    SetVector<Value> ends;      ///< what it reads
+    SetVector<Value> newlyKept; ///< ends that were not kept
+    int64_t traffic = 0;        ///< bytes read and written
   };
 
   void findForward();
@@ -188,7 +188,8 @@ struct RecomputePass : impl::RecomputeBase<RecomputePass> {
     bytesKept += recomputation.keptBefore - recomputation.saved;
     bytesSaved += recomputation.saved;
     Builder builder(&getContext());
-    step->setAttr("caa.kept_bytes_per_token", builder.getI64IntegerAttr(recomputation.keptBefore - recomputation.saved));
+    step->setAttr("caa.kept_bytes_per_token",
+                  builder.getI64IntegerAttr(recomputation.keptBefore - recomputation.saved));
   }
 };
 

@@ -33,7 +33,8 @@ struct ResolvePrecisionPass : impl::ResolvePrecisionBase<ResolvePrecisionPass> {
     getOperation()->setAttr("caa.precision", StringAttr::get(&getContext(), precision));
     getOperation().walk([&](RoundOp op) {
       OpBuilder builder(op);
-      op.getResult().replaceAllUsesWith(precision == "fp32" ? op.getValue() : buildRounding(builder, op.getLoc(), op.getValue()));
+      op.getResult().replaceAllUsesWith(precision == "fp32" ? op.getValue()
+                                                            : buildRounding(builder, op.getLoc(), op.getValue()));
       op.erase();
     });
   }

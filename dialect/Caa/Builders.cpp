@@ -60,15 +60,18 @@ MapOp buildMap(OpBuilder &builder, Location location, TypeRange results, ValueRa
 
 Value buildMap(OpBuilder &builder, Location location, Type result, ValueRange operands,
                llvm::function_ref<Value(ScalarBuilder &, ValueRange)> function) {
-  return buildMap(builder, location, TypeRange(result), operands, [&](ScalarBuilder &scalars, ValueRange arguments) {
-           return SmallVector<Value>{function(scalars, arguments)};
-         }).getResult(0);
+  return buildMap(builder, location, TypeRange(result), operands,
+                  [&](ScalarBuilder &scalars, ValueRange arguments) {
+                    return SmallVector<Value>{function(scalars, arguments)};
+                  })
+      .getResult(0);
 }
 
 Value buildZeros(OpBuilder &builder, Location location, RankedTensorType type, Value like) {
   Shape shape = shapeOf(type);
   auto perHead = perHeadType(shape.heads, shape.width, type.getElementType());
-  Value zero = ConstantOp::create(builder, location, DenseElementsAttr::get(perHead, builder.getZeroAttr(type.getElementType())));
+  Value zero = ConstantOp::create(builder, location,
+                                  DenseElementsAttr::get(perHead, builder.getZeroAttr(type.getElementType())));
   return isTokenwise(type) ? Value(BroadcastOp::create(builder, location, type, zero, like)) : zero;
 }
 
@@ -102,7 +105,8 @@ static Value mergeConcats(OpBuilder &builder, Location location, ValueRange valu
   Shape shape = shapeOf(values[0]);
   auto fill = [&](int64_t to) {
     if (to > end)
-      pieces.push_back(buildZeros(builder, location, sameAxes(values[0].getType(), shape.heads, to - end, builder.getF32Type()),
+      pieces.push_back(buildZeros(builder, location,
+                                  sameAxes(values[0].getType(), shape.heads, to - end, builder.getF32Type()),
                                   parts.begin()->second));
   };
   for (auto [start, part] : parts) {
@@ -138,7 +142,8 @@ Value buildReduceTo(OpBuilder &builder, Value value, Type to) {
   if (Shape from = shapeOf(value); from.width != target.width)
     value = ReduceWidthOp::create(builder, location, sameAxes(value.getType(), from.heads, 1, element), value);
   if (Shape from = shapeOf(value); from.heads != target.heads)
-    value = ReduceHeadsOp::create(builder, location, sameAxes(value.getType(), target.heads, from.width, element), value);
+    value =
+        ReduceHeadsOp::create(builder, location, sameAxes(value.getType(), target.heads, from.width, element), value);
   if (isTokenwise(value.getType()) && !isTokenwise(to))
     value = ReduceTokensOp::create(builder, location, to, value);
   return value;

@@ -57,7 +57,8 @@ mlir::Value buildMap(mlir::OpBuilder &builder, mlir::Location location, mlir::Ty
 mlir::Value buildSum(mlir::OpBuilder &builder, mlir::Location location, mlir::ValueRange values);
 
 /// Zeros of a token-wise type, with the batch and length of `like`, or of a per-head type.
-mlir::Value buildZeros(mlir::OpBuilder &builder, mlir::Location location, mlir::RankedTensorType type, mlir::Value like);
+mlir::Value buildZeros(mlir::OpBuilder &builder, mlir::Location location, mlir::RankedTensorType type,
+                       mlir::Value like);
 
 /// Whether a value is zeros as `buildZeros` makes them.
 bool isZeros(mlir::Value value);

@@ -8,7 +8,7 @@ using namespace mlir;
 namespace caa {
 namespace {
 
-//===-- map --------------------------------------------------------------------------------------------------------===//
+//===-- map -----------------------------------------------------------------------------------------------------===//
 
 /// Drops unused results, unused operands and operands given twice.
 struct TrimMap : OpRewritePattern<MapOp> {
@@ -112,7 +112,8 @@ struct AbsorbConstant : OpRewritePattern<MapOp> {
         continue;
       OpBuilder::InsertionGuard guard(rewriter);
       rewriter.setInsertionPointToStart(&op.getBody().front());
-      auto scalar = arith::ConstantOp::create(rewriter, op.getLoc(), cast<TypedAttr>(elements.getSplatValue<Attribute>()));
+      auto scalar =
+          arith::ConstantOp::create(rewriter, op.getLoc(), cast<TypedAttr>(elements.getSplatValue<Attribute>()));
       rewriter.replaceAllUsesWith(argument, scalar);
       changed = true;
     }
@@ -138,7 +139,7 @@ struct ForwardIdentity : OpRewritePattern<MapOp> {
   }
 };
 
-//===-- attend -----------------------------------------------------------------------------------------------------===//
+//===-- attend --------------------------------------------------------------------------------------------------===//
 
 /// Drops reductions that nobody reads or that stand twice, and operands that the rest does not need.
 struct TrimAttend : OpRewritePattern<AttendOp> {
@@ -247,7 +248,8 @@ private:
       for (unsigned n = skip; n < results; ++n)
         mine.types.push_back(op.getResult(first + n).getType());
       auto same = llvm::find_if(kept, [&](const Kept &other) {
-        return other.attr == mine.attr && other.types == mine.types && llvm::equal(op.getYields(other.original), op.getYields(r));
+        return other.attr == mine.attr && other.types == mine.types &&
+               llvm::equal(op.getYields(other.original), op.getYields(r));
       });
       changed |= same != kept.end();
       for (unsigned n = skip; n < results; ++n)
@@ -308,6 +310,8 @@ void MapOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext
 void AttendOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<TrimAttend>(context);
 }
-void AsRowOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) { patterns.add<RowOfSum>(context); }
+void AsRowOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<RowOfSum>(context);
+}
 
 } // namespace caa

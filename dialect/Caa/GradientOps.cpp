@@ -38,12 +38,14 @@ LogicalResult CrossEntropyGradOp::verify() {
 }
 
 LogicalResult HeadLossOp::verify() {
-  Shape input = shapeOf(getInput()), weight = shapeOf(getWeight()), tokens = shapeOf(getTokens()), mask = shapeOf(getMask());
+  Shape input = shapeOf(getInput()), weight = shapeOf(getWeight()), tokens = shapeOf(getTokens()),
+        mask = shapeOf(getMask());
   if (weight.width != input.heads * input.width)
     return emitOpError("weight must be ") << input.heads * input.width << " wide";
   if (getBias() && cast<RankedTensorType>(getBias().getType()).getDimSize(0) != weight.heads)
     return emitOpError("bias must have ") << weight.heads << " components";
-  if (tokens.heads != 1 || tokens.width != 1 || mask.heads != 1 || mask.width != 1 || !elementOf(getMask()).isInteger(1))
+  if (tokens.heads != 1 || tokens.width != 1 || mask.heads != 1 || mask.width != 1 ||
+      !elementOf(getMask()).isInteger(1))
     return emitOpError("takes one token and one truth value per token");
   SmallVector<Type> types = {getInput().getType(), getWeight().getType()};
   if (getBias())

@@ -20,7 +20,9 @@ std::pair<Segment, unsigned> segmentOf(AttendOp op, unsigned number) {
 }
 
 BlockArgument getOrAddOperand(AttendOp op, Segment segment, Value value) {
-  OperandRange present = segment == Segment::Queries ? op.getQueries() : segment == Segment::Keys ? op.getKeys() : op.getHeads();
+  OperandRange present = segment == Segment::Queries ? op.getQueries()
+                         : segment == Segment::Keys  ? op.getKeys()
+                                                     : op.getHeads();
   unsigned first = segment == Segment::Queries ? 0 : op.getQueries().size();
   if (segment == Segment::Heads)
     first += op.getKeys().size();

@@ -1,9 +1,9 @@
 // caa-factor-attend: a row that is one number per token times a vector enters an attend as that vector and that number.
 //
-// The adjoint of a mixture g A + (1 - g) B of two softmaxes over the same values receives the rows g dO and (1 - g) dO. With
-// the numbers pulled into the region as weights, both branches share the row dO: their dot products with v are one, and their
-// sums of dO are one sum with weights added up. The same is done to sums over the width (<g dO, A> = g <dO, A>), so that the
-// scaled rows need not exist at all.
+// The adjoint of a mixture g A + (1 - g) B of two softmaxes over the same values receives the rows g dO and (1 - g) dO.
+// With the numbers pulled into the region as weights, both branches share the row dO: their dot products with v are
+// one, and their sums of dO are one sum with weights added up. The same is done to sums over the width (<g dO, A> = g
+// <dO, A>), so that the scaled rows need not exist at all.
 #include "passes/Attention/AttendEdit.h"
 #include "passes/Passes.h"
 
@@ -18,8 +18,8 @@ namespace caa {
 
 namespace {
 
-/// Result `number` of a map as a product: numbers per token and head (scalars of the map's region that depend on operands of
-/// width 1 alone) times scalars of the full width.
+/// Result `number` of a map as a product: numbers per token and head (scalars of the map's region that depend on
+/// operands of width 1 alone) times scalars of the full width.
 struct Product {
   MapOp map;
   unsigned number;
@@ -106,7 +106,7 @@ Value buildFactor(OpBuilder &builder, MapOp map, ArrayRef<Value> factors) {
   });
 }
 
-//===-- Rows of attends --------------------------------------------------------------------------------------------===//
+//===-- Rows of attends -----------------------------------------------------------------------------------------===//
 
 /// Replaces a row by `vector` times `number` in dot products and as the value of sums.
 void replaceRow(AttendOp op, unsigned operand, Value vector, Value number) {
@@ -192,14 +192,15 @@ bool shareRows(AttendOp op) {
   return false;
 }
 
-//===-- Sums of sums -----------------------------------------------------------------------------------------------===//
+//===-- Sums of sums --------------------------------------------------------------------------------------------===//
 
 /// Whether a map only adds up its operands.
 bool isSum(MapOp map) {
   if (map.getNumResults() != 1)
     return false;
   Block &block = map.getBody().front();
-  bool onlyAdds = llvm::all_of(block.without_terminator(), [](Operation &op) { return isa<arith::AddFOp>(op) && op.getResult(0).hasOneUse(); });
+  bool onlyAdds = llvm::all_of(block.without_terminator(),
+                               [](Operation &op) { return isa<arith::AddFOp>(op) && op.getResult(0).hasOneUse(); });
   return onlyAdds && llvm::all_of(block.getArguments(), [](BlockArgument argument) { return argument.hasOneUse(); }) &&
          !isa<BlockArgument>(block.getTerminator()->getOperand(0));
 }
@@ -225,7 +226,8 @@ bool mergeSums(AttendOp op) {
           index += AttendOp::countYields(reductions[n]);
         return index;
       };
-      Value weight = arith::AddFOp::create(inner, op.getLoc(), yield.getOperand(indexOf(r)), yield.getOperand(indexOf(s)));
+      Value weight =
+          arith::AddFOp::create(inner, op.getLoc(), yield.getOperand(indexOf(r)), yield.getOperand(indexOf(s)));
       yield.setOperand(indexOf(r), weight);
       SmallVector<Value> rest;
       for (Value operand : map.getOperands())
@@ -239,7 +241,7 @@ bool mergeSums(AttendOp op) {
   return false;
 }
 
-//===-- Sums over the width ----------------------------------------------------------------------------------------===//
+//===-- Sums over the width -------------------------------------------------------------------------------------===//
 
 /// sum over the width of (number * rest) = number * sum of rest, looking through operands that are such products too.
 bool factorSum(ReduceWidthOp sum) {
@@ -254,7 +256,8 @@ bool factorSum(ReduceWidthOp sum) {
     return true;
   };
   if (succeeded(direct)) {
-    Value number = buildFactor(builder, direct->map, direct->narrow), rest = buildFactor(builder, direct->map, direct->wide);
+    Value number = buildFactor(builder, direct->map, direct->narrow),
+          rest = buildFactor(builder, direct->map, direct->wide);
     return number && rest && rest.getType() == sum.getValue().getType() && scaled(number, rest);
   }
   // number * vector as an operand of a product: multiply by the vector, then by the number.

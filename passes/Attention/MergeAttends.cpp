@@ -1,10 +1,10 @@
-// caa-merge-attends: branches of an attention that multiply the same rows become one attend, so that a tile of scores is
-// computed once for all of them.
+// caa-merge-attends: branches of an attention that multiply the same rows become one attend, so that a tile of scores
+// is computed once for all of them.
 //
-// Two attends merge if both take the dot product of the same query and key rows, they run over the same heads, neither needs
-// the other's results, and neither or both rank keys (`kth`): a ranking comes before everything that reads its threshold, so
-// merging it with one branch would keep that branch apart from the others. The merged attend stands where the later one
-// stood; what reads the earlier one's results moves behind it.
+// Two attends merge if both take the dot product of the same query and key rows, they run over the same heads, neither
+// needs the other's results, and neither or both rank keys (`kth`): a ranking comes before everything that reads its
+// threshold, so merging it with one branch would keep that branch apart from the others. The merged attend stands where
+// the later one stood; what reads the earlier one's results moves behind it.
 #include "passes/Attention/AttendEdit.h"
 #include "passes/Passes.h"
 
@@ -46,7 +46,8 @@ bool ranks(AttendOp op) {
 bool dependsOn(AttendOp later, AttendOp earlier) {
   DenseSet<Operation *> tainted = {earlier};
   for (Operation *op = earlier->getNextNode(); op; op = op->getNextNode()) {
-    bool reads = llvm::any_of(op->getOperands(), [&](Value v) { return v.getDefiningOp() && tainted.contains(v.getDefiningOp()); });
+    bool reads = llvm::any_of(op->getOperands(),
+                              [&](Value v) { return v.getDefiningOp() && tainted.contains(v.getDefiningOp()); });
     if (op == later)
       return reads;
     if (reads)
@@ -91,7 +92,9 @@ private:
       if (!llvm::is_contained(segment, operand))
         segment.push_back(operand);
   }
-  static int64_t positionOf(ArrayRef<Value> segment, Value operand) { return llvm::find(segment, operand) - segment.begin(); }
+  static int64_t positionOf(ArrayRef<Value> segment, Value operand) {
+    return llvm::find(segment, operand) - segment.begin();
+  }
 
   void addBody(AttendOp op, Block &block, OpBuilder &inner) {
     IRMapping mapping;
@@ -143,8 +146,8 @@ class MergeAttendsPass : public impl::MergeAttendsBase<MergeAttendsPass> {
   }
 
   static bool canMerge(AttendOp earlier, AttendOp later) {
-    return shareProduct(earlier, later) && earlier.getNumHeads() == later.getNumHeads() && ranks(earlier) == ranks(later) &&
-           !dependsOn(later, earlier);
+    return shareProduct(earlier, later) && earlier.getNumHeads() == later.getNumHeads() &&
+           ranks(earlier) == ranks(later) && !dependsOn(later, earlier);
   }
 
   bool mergeOne(Block &block) {
@@ -170,7 +173,7 @@ class MergeAttendsPass : public impl::MergeAttendsBase<MergeAttendsPass> {
         AttendOp a = attends[earlier], b = attends[later];
         if (!shareProduct(a, b))
           continue;
-        StringRef reason = dependsOn(b, a)       ? "it needs a result of the other one"
+        StringRef reason = dependsOn(b, a)        ? "it needs a result of the other one"
                            : ranks(a) != ranks(b) ? "one of them ranks the keys that a third selects from"
                                                   : "they differ in their number of heads";
         remark::missed(b.getLoc(), remark::RemarkOpts::name("separate-attention").category("attention"))

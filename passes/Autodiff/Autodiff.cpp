@@ -1,5 +1,5 @@
-// caa-autodiff: the functions that run, from the functions as written. Each starts as a clone of its source, keeps what it
-// is for and loses what is then dead; gradients come from the reverse sweep (ReverseSweep.h).
+// caa-autodiff: the functions that run, from the functions as written. Each starts as a clone of its source, keeps what
+// it is for and loses what is then dead; gradients come from the reverse sweep (ReverseSweep.h).
 #include "passes/Autodiff/ReverseSweep.h"
 #include "passes/Autodiff/Unreached.h"
 #include "passes/LossSeed.h"
@@ -141,7 +141,8 @@ class AutodiffPass : public impl::AutodiffBase<AutodiffPass> {
     SmallVector<DictionaryAttr> names;
     for (Value input : inputs) {
       Value arrived = sweep.gradientOf(input);
-      results.push_back(arrived ? arrived : buildZeros(builder, source.getLoc(), cast<RankedTensorType>(input.getType()), input));
+      results.push_back(arrived ? arrived
+                                : buildZeros(builder, source.getLoc(), cast<RankedTensorType>(input.getType()), input));
       auto name = gradient.getArgAttrOfType<StringAttr>(cast<BlockArgument>(input).getArgNumber(), "caa.name");
       names.push_back(nameAttribute("d_" + (name ? name.getValue() : "input")));
     }
@@ -179,7 +180,8 @@ class AutodiffPass : public impl::AutodiffBase<AutodiffPass> {
   /// Makes a function return `results`, named by `names`.
   void returnOnly(func::FuncOp function, ArrayRef<Value> results, ArrayRef<DictionaryAttr> names) {
     function.getBody().front().getTerminator()->setOperands(results);
-    function.setFunctionType(FunctionType::get(&getContext(), function.getArgumentTypes(), TypeRange(ValueRange(results))));
+    function.setFunctionType(
+        FunctionType::get(&getContext(), function.getArgumentTypes(), TypeRange(ValueRange(results))));
     function.setAllResultAttrs(names);
   }
 

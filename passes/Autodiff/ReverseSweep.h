@@ -14,7 +14,8 @@ public:
 
   /// Adds to the gradient of a value; ignored if the value depends on nothing that is differentiated.
   void seed(mlir::Value value, mlir::Value gradient);
-  /// Builds all adjoints. Parameters' gradients leave through `caa.accumulate`. Fails with a diagnostic at an op without a rule.
+  /// Builds all adjoints. Parameters' gradients leave through `caa.accumulate`. Fails with a diagnostic at an op
+  /// without a rule.
   mlir::LogicalResult run();
   /// After `run`: the gradient of one of the arguments, null if none arrives.
   mlir::Value gradientOf(mlir::Value argument);

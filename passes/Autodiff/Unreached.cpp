@@ -50,9 +50,8 @@ LogicalResult reportUnreached(ModuleOp module, ArrayRef<func::FuncOp> sources, c
     groups[entry.first->second].push_back(parameter);
   }
   for (auto &[name, parameters] : groups)
-    parameters[0].emitError("no gradient reaches `")
-        << (parameters.size() == 1 ? parameters[0].getSymName() : name)
-        << "`: " << explain(sources, parameters[0].getSymNameAttr());
+    parameters[0].emitError("no gradient reaches `") << (parameters.size() == 1 ? parameters[0].getSymName() : name)
+                                                     << "`: " << explain(sources, parameters[0].getSymNameAttr());
   return success(groups.empty());
 }
 

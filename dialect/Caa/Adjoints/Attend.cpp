@@ -1,15 +1,15 @@
 // Derivative rule of attend: one attend of sums, over keys for the queries' gradients and over queries for the keys'.
 //
-// For a softmax over keys with score s, membership m and value v, whose results are o = sum p v and l = log sum m e^s, with
-// p = m e^(s - l) and gradients do, dl:
+// For a softmax over keys with score s, membership m and value v, whose results are o = sum p v and l = log sum m e^s,
+// with p = m e^(s - l) and gradients do, dl:
 //
 //     t_ij = <do_i, v_j> - D_i,   D_i = <do_i, o_i> - dl_i        D is token-wise and computed outside
 //     ds   = p t                  dm = e^(s - l) t                dv_j = sum_i p do_i
 //
-// A maximum passes its gradient to the pair that attains it, of several to the first key: a small attend finds its index.
-// No division by m, so a membership may reach 0 smoothly. Everything is selected to exactly 0 where m is 0: an empty row has
-// l = -inf, and tiles without members need not be visited. From ds and dm on, the region's own scalar code is
-// differentiated (Scalars.h); a row of a dot product receives sums of weights times the other row.
+// A maximum passes its gradient to the pair that attains it, of several to the first key: a small attend finds its
+// index. No division by m, so a membership may reach 0 smoothly. Everything is selected to exactly 0 where m is 0: an
+// empty row has l = -inf, and tiles without members need not be visited. From ds and dm on, the region's own scalar
+// code is differentiated (Scalars.h); a row of a dot product receives sums of weights times the other row.
 #include "dialect/Caa/Adjoints/Scalars.h"
 
 using namespace mlir;
@@ -18,12 +18,6 @@ namespace caa {
 namespace {
 
 enum class Side { Query, Key, Head };
-
-/// One operand of the adjoint attend, with its argument in the region.
-struct Row {
-  Value operand;
-  BlockArgument argument;
-};
 
 class AttendAdjoint {
 public:
@@ -35,7 +29,7 @@ private:
   /// What token-wise values a reduction's adjoint reads besides the operands.
   struct Extra {
     int output = -1, logSum = -1, offset = -1; ///< positions among the added rows of its axis; -1 where not needed
-    int peak = -1, first = -1;                 ///< of a maximum: itself, and the negated index of the first key that attains it
+    int peak = -1, first = -1; ///< of a maximum: itself, and the negated index of the first key that attains it
   };
   /// One `sum` of the adjoint and what is to be done with it.
   struct Output {
@@ -101,16 +95,19 @@ Value AttendAdjoint::buildOffset(unsigned r) {
 
 /// A membership as a truth value.
 static Value isMember(ScalarBuilder &scalars, Value member) {
-  return member.getType().isInteger(1) ? member : scalars.compare(arith::CmpFPredicate::OGT, member, scalars.constant(0));
+  return member.getType().isInteger(1) ? member
+                                       : scalars.compare(arith::CmpFPredicate::OGT, member, scalars.constant(0));
 }
 
 /// -j as a number that a maximum can compare; exact below 2^24 keys.
 static Value negatedIndex(ScalarBuilder &scalars, Value index) {
-  Value number = arith::SIToFPOp::create(scalars.getBuilder(), scalars.getLocation(), scalars.getBuilder().getF32Type(), index);
+  Value number =
+      arith::SIToFPOp::create(scalars.getBuilder(), scalars.getLocation(), scalars.getBuilder().getF32Type(), index);
   return scalars.neg(number);
 }
 
-/// The first key that attains a maximum, as its negated index: the maximum of -j over the pairs whose score is the maximum.
+/// The first key that attains a maximum, as its negated index: the maximum of -j over the pairs whose score is the
+/// maximum.
 Value AttendAdjoint::buildFirst(unsigned r) {
   Value peak = op.getResult(op.getFirstResult(r));
   SmallVector<Value> rows(op.getQueries());
@@ -246,8 +243,10 @@ void AttendAdjoint::add(unsigned target, Axis axis, Value weight, int64_t value,
 void AttendAdjoint::collectTerm(unsigned target, const VectorTerm &term) {
   unsigned other = operandOf(cast<BlockArgument>(term.other));
   Side side = sideOf(target), otherSide = sideOf(other);
-  Axis axis = side == Side::Query ? Axis::Keys : side == Side::Key ? Axis::Queries
-              : otherSide == Side::Key ? Axis::Queries : Axis::Keys;
+  Axis axis = side == Side::Query      ? Axis::Keys
+              : side == Side::Key      ? Axis::Queries
+              : otherSide == Side::Key ? Axis::Queries
+                                       : Axis::Keys;
   bool direct = side != Side::Head && otherSide == (axis == Axis::Keys ? Side::Key : Side::Query);
   if (direct)
     add(target, axis, term.weight, axis == Axis::Keys ? other - op.getQueries().size() : other);
@@ -318,7 +317,8 @@ LogicalResult AttendAdjoint::build(MutableArrayRef<Value> operandGradients) {
     types.push_back(output.type);
     reductions.push_back(output.reduction);
   }
-  auto attend = AttendOp::create(builder, op.getLoc(), types, queries, keys, op.getHeads(), builder.getArrayAttr(reductions));
+  auto attend =
+      AttendOp::create(builder, op.getLoc(), types, queries, keys, op.getHeads(), builder.getArrayAttr(reductions));
   attend.getBody().takeBody(region);
 
   SmallVector<SmallVector<Value>> parts(op->getNumOperands());
@@ -327,8 +327,9 @@ LogicalResult AttendAdjoint::build(MutableArrayRef<Value> operandGradients) {
     Type type = op->getOperand(output.target).getType();
     if (output.factor) {
       Shape factor = shapeOf(output.factor), heads = shapeOf(part);
-      part = buildMap(builder, op.getLoc(), tokenwiseType(heads.heads, factor.width, builder.getF32Type()),
-                      {part, output.factor}, [](ScalarBuilder &scalars, ValueRange x) { return scalars.mul(x[0], x[1]); });
+      part =
+          buildMap(builder, op.getLoc(), tokenwiseType(heads.heads, factor.width, builder.getF32Type()),
+                   {part, output.factor}, [](ScalarBuilder &scalars, ValueRange x) { return scalars.mul(x[0], x[1]); });
     }
     parts[output.target].push_back(buildReduceTo(builder, part, type));
   }

@@ -27,8 +27,8 @@ LogicalResult EmbedOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, Ar
 LogicalResult CrossEntropyOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, ArrayRef<bool> wanted,
                                            MutableArrayRef<Value> operandGradients) {
   if (wanted[0])
-    operandGradients[0] = CrossEntropyGradOp::create(builder, getLoc(), getLogits().getType(), getLogits(), getTokens(),
-                                                     gradients[0]);
+    operandGradients[0] =
+        CrossEntropyGradOp::create(builder, getLoc(), getLogits().getType(), getLogits(), getTokens(), gradients[0]);
   return success();
 }
 
@@ -42,11 +42,14 @@ LogicalResult RopeOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, Arr
                                    MutableArrayRef<Value> operandGradients) {
   if (wanted[1])
     return emitOpError("has a rotation table that depends on parameters");
-  operandGradients[0] = RopeOp::create(builder, getLoc(), getInput().getType(), gradients[0], getTable(), !getInverse());
+  operandGradients[0] =
+      RopeOp::create(builder, getLoc(), getInput().getType(), gradients[0], getTable(), !getInverse());
   return success();
 }
 
-LogicalResult StopOp::buildAdjoint(OpBuilder &, ValueRange, ArrayRef<bool>, MutableArrayRef<Value>) { return success(); }
+LogicalResult StopOp::buildAdjoint(OpBuilder &, ValueRange, ArrayRef<bool>, MutableArrayRef<Value>) {
+  return success();
+}
 bool StopOp::isConstantResult(unsigned) { return true; }
 
 /// Whether a value is a parameter, maybe in another shape.
@@ -62,7 +65,8 @@ static bool isParameter(Value value) {
 /// The gradient of a rounded value is rounded once, now that it is complete; those of parameters stay fp32.
 LogicalResult RoundOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, ArrayRef<bool> wanted,
                                     MutableArrayRef<Value> operandGradients) {
-  operandGradients[0] = isParameter(getValue()) ? gradients[0] : Value(RoundOp::create(builder, getLoc(), gradients[0]));
+  operandGradients[0] =
+      isParameter(getValue()) ? gradients[0] : Value(RoundOp::create(builder, getLoc(), gradients[0]));
   return success();
 }
 

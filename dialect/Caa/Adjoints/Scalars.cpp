@@ -1,8 +1,8 @@
 // Reverse-mode differentiation of scalar code. See Scalars.h.
 //
-// A cotangent travels with a guard, the condition outside of which it is 0. Multiplying 0 by an infinite slope would give
-// NaN, so every nonlinear rule computes its contribution and then selects 0 outside the guard: that is how the untaken
-// side of a select, or a pair outside an attention's set, contributes nothing at all.
+// A cotangent travels with a guard, the condition outside of which it is 0. Multiplying 0 by an infinite slope would
+// give NaN, so every nonlinear rule computes its contribution and then selects 0 outside the guard: that is how the
+// untaken side of a select, or a pair outside an attention's set, contributes nothing at all.
 #include "dialect/Caa/Adjoints/Scalars.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -133,9 +133,7 @@ void ScalarAdjoint::visitSelection(Value a, Value b, Value takesA, Cotangent c) 
 
 LogicalResult ScalarAdjoint::visitPower(math::PowFOp op, Cotangent c) {
   Value base = clone(op.getLhs()), exponent = clone(op.getRhs()), result = clone(op.getResult());
-  auto power = [&](Value x, Value y) -> Value {
-    return math::PowFOp::create(scalars.getBuilder(), op.getLoc(), x, y);
-  };
+  auto power = [&](Value x, Value y) -> Value { return math::PowFOp::create(scalars.getBuilder(), op.getLoc(), x, y); };
   pushSlope(op.getLhs(), c, [&]() -> Value {
     std::optional<double> n = constantOf(op.getRhs());
     Type type = base.getType();
@@ -238,7 +236,8 @@ LogicalResult ScalarAdjoint::visit(Operation *op, Cotangent c) {
         push(first, scalars.select(inside, c.value), both(c.guard, inside));
         return success();
       })
-      .Case<math::FloorOp, math::CeilOp, math::RoundOp, math::RoundEvenOp, math::TruncOp>([](auto) { return success(); })
+      .Case<math::FloorOp, math::CeilOp, math::RoundOp, math::RoundEvenOp, math::TruncOp>(
+          [](auto) { return success(); })
       .Case([&](arith::SelectOp select) {
         Value condition = clone(select.getCondition());
         if (isActive(select.getTrueValue()))

@@ -6,8 +6,8 @@
 
 namespace caa {
 
-/// The gradient of one yielded scalar: `cotangent` is 0 wherever `guard` (an i1; null for always) is false, and whatever is
-/// derived from it is made exactly 0 there too, even where a slope is infinite or NaN.
+/// The gradient of one yielded scalar: `cotangent` is 0 wherever `guard` (an i1; null for always) is false, and
+/// whatever is derived from it is made exactly 0 there too, even where a slope is infinite or NaN.
 struct ScalarSeed {
   mlir::Value yielded;   ///< in the block that is differentiated
   mlir::Value cotangent; ///< where the adjoint is built
@@ -22,16 +22,17 @@ struct VectorTerm {
 
 /// What arrives at the arguments of a block.
 struct ScalarGradients {
-  llvm::SmallVector<mlir::Value> scalars;                         ///< per argument; null where nothing arrives
-  llvm::SmallVector<llvm::SmallVector<VectorTerm>> vectors;       ///< per argument, one term per other row
+  llvm::SmallVector<mlir::Value> scalars;                   ///< per argument; null where nothing arrives
+  llvm::SmallVector<llvm::SmallVector<VectorTerm>> vectors; ///< per argument, one term per other row
 };
 
 /// Clones the ops of `block` (not its terminator) at the builder; `forward` maps the arguments, then every value.
 void cloneScalars(mlir::OpBuilder &builder, mlir::Block &block, mlir::IRMapping &forward);
 
-/// Emits the gradients of the block's arguments at the builder, given clones of its values. `wanted` says which arguments
-/// anyone needs. Rules at kinks are those of the language: slope 0 for sqrt, abs and clip, ties of max and min to the
-/// first operand, nothing from the side that a select does not take. An op without a rule is an error at its location.
+/// Emits the gradients of the block's arguments at the builder, given clones of its values. `wanted` says which
+/// arguments anyone needs. Rules at kinks are those of the language: slope 0 for sqrt, abs and clip, ties of max and
+/// min to the first operand, nothing from the side that a select does not take. An op without a rule is an error at its
+/// location.
 mlir::FailureOr<ScalarGradients> differentiateScalars(mlir::OpBuilder &builder, mlir::Block &block,
                                                       const mlir::IRMapping &forward, llvm::ArrayRef<ScalarSeed> seeds,
                                                       llvm::ArrayRef<bool> wanted);

@@ -19,8 +19,8 @@ LogicalResult SliceOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, Ar
   SmallVector<Value> parts;
   auto pad = [&](int64_t width) {
     if (width > 0)
-      parts.push_back(buildZeros(builder, getLoc(), sameAxes(getValue().getType(), whole.heads, width, elementOf(getValue())),
-                                 gradients[0]));
+      parts.push_back(buildZeros(
+          builder, getLoc(), sameAxes(getValue().getType(), whole.heads, width, elementOf(getValue())), gradients[0]));
   };
   pad(before);
   parts.push_back(gradients[0]);
