@@ -4,6 +4,7 @@
 #include "runtime/engine/sizes.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <fstream>
@@ -77,6 +78,8 @@ int64_t availableMemory() {
   int64_t limit = 0, used = 0;
   if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit && std::ifstream("/sys/fs/cgroup/memory.current") >> used)
     available = std::min(available, std::max<int64_t>(limit - used, 0));
+  if (const char *own = std::getenv("CAA_MEMORY"))
+    available = std::min<int64_t>(available, std::strtoll(own, nullptr, 10));
   return available;
 }
 

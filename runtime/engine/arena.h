@@ -45,7 +45,8 @@ private:
   int64_t size_ = 0;
 };
 
-/// Bytes of memory that this machine could still give us (MemAvailable, and the cgroup's limit where there is one).
+/// Bytes of memory that this machine could still give us (MemAvailable, and the cgroup's limit where there is
+/// one); the environment variable CAA_MEMORY=BYTES makes it less.
 int64_t availableMemory();
 
 /// "1.25 GiB", "640 MiB", "12 KiB", "7 bytes".

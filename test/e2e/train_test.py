@@ -299,6 +299,23 @@ class TrainTest(FolderTest):
             self.assertEqual(done.stderr.count("error:"), 1, done.stderr)
         self.assertEqual(list(self.folder.glob("runs/*/checkpoint-*")), [])
 
+    def test_memory_is_predicted_before_the_first_step(self):
+        self.tokens(64 * LENGTH)
+        state = (512 * 8 + 256) * 16  # values, gradients, two moments
+        arena = {entry["batch"]: entry["arena_bytes"] for b in (1, 2, 20, 60) for entry in json.loads(
+            run("caa-run", "inspect", SAMPLE, "--json", "--batch", b).stdout)["entries"] if entry["name"] == "micro_step"}
+        self.assertTrue(arena[1] < arena[20] < arena[60])
+        limited = {**os.environ, "CAA_MEMORY": str(state + arena[20] + 20 * LENGTH * 3 * 4 + 100)}
+        done = self.train("--tokens", "t.bin", "--steps", 2, "--micro-batch", 60, "--run", "r", status=1, env=limited)
+        self.assertIn("not enough memory", done.stderr)
+        fits = int(done.stderr.split("`--micro-batch ")[1].split("`")[0])
+        self.assertTrue(18 <= fits <= 20, fits)
+        self.assertFalse((self.folder / "r").exists())
+        self.train("--tokens", "t.bin", "--steps", 2, "--micro-batch", fits, "--run", "a", env=limited)
+        self.train("--tokens", "t.bin", "--steps", 2, "--run", "b", env=limited)  # unasked, it takes what fits
+        done = self.train("--tokens", "t.bin", "--steps", 2, "--run", "c", status=1, env={**os.environ, "CAA_MEMORY": "1000"})
+        self.assertIn("even a micro-batch of 1 needs", done.stderr)
+
     def test_a_full_disk_says_space(self):
         self.tokens(9 * LENGTH)
         done = run("caa-run", "eval", SAMPLE, "--weights", "w.safetensors", "--tokens", "t.bin", "--dump", "/dev/full", status=1,
