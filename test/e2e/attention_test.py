@@ -60,7 +60,7 @@ def grid(generator, shape):
     """Multiples of 1/32 of norm at most 1: every score is exact in any order of summation."""
     x = np.round(generator.normal(size=shape) * 8) / 32
     norm = np.linalg.norm(x, axis=-1, keepdims=True)
-    return np.where(norm > 1, np.trunc(x / norm * 31) / 32, x).astype(np.float32)
+    return np.where(norm > 1, np.trunc(x / np.maximum(norm, 1) * 31) / 32, x).astype(np.float32)
 
 
 class UnknownAttentions(ModelTest):

@@ -32,11 +32,12 @@ class Models(ModelTest):
                              cfg, mix, logits_of)
 
     def compare_one(self, what, found, weights, tokens, cfg, mix, logits_of):
-        exact = decoders.loss_logits_and_gradients(
-            {n: jnp.asarray(w, jnp.float64) for n, w in weights.items()}, tokens, cfg, mix, logits_of)
+        def definition(weights, tokens):
+            return decoders.loss_logits_and_gradients(weights, tokens, cfg, mix, logits_of)
+
+        exact = jax.jit(definition)({n: jnp.asarray(w, jnp.float64) for n, w in weights.items()}, tokens)
         with jax.enable_x64(False):
-            plain = decoders.loss_logits_and_gradients(
-                {n: jnp.asarray(w, jnp.float32) for n, w in weights.items()}, jnp.asarray(np.asarray(tokens)), cfg, mix, logits_of)
+            plain = jax.jit(definition)({n: jnp.asarray(w, jnp.float32) for n, w in weights.items()}, jnp.asarray(np.asarray(tokens)))
         check(found["loss"].reshape(()), exact[0], max(1e-5, 4 * error(plain[0], exact[0])), f"{what}: loss")
         check(found["logits"], exact[1], max(1e-5, 4 * error(plain[1], exact[1])), f"{what}: logits")
         self.assertEqual({n for n in found if n.startswith("d_")}, {"d_" + n for n in weights}, what)
