@@ -25,7 +25,7 @@ bool isLike(OpOperand &operand) {
   return isa<BroadcastOp>(operand.getOwner()) && operand.getOperandNumber() == 1;
 }
 
-bool isRecomputed(Operation *op) { return op->hasAttr("caa.recompute"); }
+bool isRecomputed(Operation *op) { return op->hasAttr("caa.recomputed"); }
 
 } // namespace
 
@@ -196,18 +196,52 @@ void EntryGroups::computeLevels() {
   }
 }
 
-/// Ops that are computed again move to the level of their first reader.
+/// Whether an op only feeds sinks, as a weight's gradient does: nothing waits for it.
+bool EntryGroups::isLast(Operation *op) const {
+  return roleOf(op) == Role::Library && llvm::all_of(op->getUsers(), [&](Operation *user) { return roleOf(user) == Role::Sink; });
+}
+
+/// The first level from `least` on at which another op reads what `op`, or what is computed again for it, reads; `least` if none does.
+unsigned EntryGroups::nextReader(Operation *op, unsigned least) const {
+  unsigned first = ~0u;
+  llvm::SmallPtrSet<Operation *, 8> chain = {op};
+  SmallVector<Operation *> stack = {op};
+  while (!stack.empty())
+    for (Value root : rootsOf(stack.pop_back_val())) {
+      if (Operation *def = root.getDefiningOp(); def && isRecomputed(def) && chain.insert(def).second)
+        stack.push_back(def);
+      visitReaders(root, [&](Operation *reader) {
+        if (roleOf(reader) == Role::Tokenwise && !isRecomputed(reader) && levels.lookup(reader) >= least)
+          first = std::min(first, levels.lookup(reader));
+      });
+    }
+  return first == ~0u ? least : first;
+}
+
+/// Ops that are computed again move to the level of their first reader, so that they share a kernel with it. A product that nothing
+/// waits for can come later: it draws nothing forward. What only such products read goes where another op reads the same, if
+/// one does after that.
 void EntryGroups::delayRecomputed() {
+  constexpr unsigned never = ~0u;
   for (Operation &op : llvm::reverse(entry.getBody().front())) {
     if (!isRecomputed(&op) || roleOf(&op) == Role::Free)
       continue;
-    unsigned level = ~0u;
+    unsigned first = never, last = never;
     for (Value result : op.getResults())
-      visitReaders(result, [&](Operation *reader) { level = std::min(level, levels.lookup(reader)); });
+      visitReaders(result, [&](Operation *reader) {
+        unsigned &level = isLast(reader) ? last : first;
+        level = std::min(level, levels.lookup(reader));
+      });
+    if (first == never && last != never)
+      first = std::max(last, nextReader(&op, last));
     unsigned delay = isBarrier(&op, roleOf(&op));
-    if (level != ~0u && level >= delay)
-      levels[&op] = std::max(levels[&op], level - delay);
+    if (first != never && first >= delay)
+      levels[&op] = std::max(levels[&op], first - delay);
   }
+  for (Operation &op : entry.getBody().front())
+    for (OpOperand &operand : op.getOpOperands())
+      if (!isLike(operand))
+        levels[&op] = std::max(levels[&op], levelAfter(operand.get()));
 }
 
 //===-- Groups -----------------------------------------------------------------------------------------------------===//
@@ -229,6 +263,9 @@ void EntryGroups::merge() {
   for (auto &[key, ops] : buckets)
     if (key.second == Role::Tokenwise)
       mergeReaders(ops);
+  // Sums end a kernel: their place in the entry shall not tell equal kernels apart.
+  for (std::unique_ptr<Group> &group : groups)
+    std::stable_partition(group->ops.begin(), group->ops.end(), [](Operation *op) { return !isa<PartialSumsOp>(op); });
 }
 
 void EntryGroups::mergeWithProducers(Operation *op) {

@@ -49,6 +49,8 @@ private:
   void copyShared();
   void computeLevels();
   void delayRecomputed();
+  bool isLast(mlir::Operation *op) const;
+  unsigned nextReader(mlir::Operation *op, unsigned least) const;
   unsigned levelAfter(mlir::Value value) const;
   void visitReaders(mlir::Value value, llvm::function_ref<void(mlir::Operation *)> visit) const;
   llvm::SmallVector<mlir::Value> rootsOf(mlir::Operation *op) const;

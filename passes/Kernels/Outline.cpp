@@ -226,7 +226,7 @@ private:
         cloneInto(builder, def, mapping, like);
     }
     Operation *clone = builder.clone(*op, mapping);
-    clone->removeAttr("caa.recompute");
+    clone->removeAttr("caa.recomputed");
     for (OpOperand &operand : clone->getOpOperands())
       if (isLikeOperand(operand))
         operand.set(like);

@@ -18,7 +18,7 @@ def FormKernels : Pass<"caa-form-kernels", "::mlir::ModuleOp"> {
     one token still fit the cache (`row-bytes`). Constants, parameters seen as per-head values, broadcasts, token indices,
     and views of what is in memory anyway cost nothing: each kernel that needs one computes its own.
     A sum over tokens writes one row per chunk of 64 token rows; a second kernel adds the rows in order, so that the
-    result does not depend on threads. Ops with the attribute `caa.recompute` join their consumers, not their producers.
+    result does not depend on threads. Ops with the attribute `caa.recomputed` join their consumers, not their producers.
 
     Remarks (category `fuse`): `NotFused` where an op could not join the kernel whose result it reads, and why.
   }];

@@ -3,11 +3,11 @@
 // Backward of a norm: one kernel for the input's gradient, the residual's share and the partial sums of the weight's
 // gradient; a second adds the partial sums to the gradient's buffer.
 // CHECK-LABEL: func.func @f.gradient
-// CHECK: %[[PARTS:.*]]:2 = caa.launch @[[BACK:[a-z_0-9]*]]({{.*}}) : {{.*}} -> (tensor<?x1x32xf32>, tensor<?x?x1x32xf32>) {chunks = array<i64: 64, 0>}
+// CHECK: %[[PARTS:.*]]:2 = caa.launch @[[BACK:[a-z_0-9]*]]({{.*}}) : {{.*}} -> (tensor<?x?x1x32xf32>, tensor<?x1x32xf32>) {chunks = array<i64: 0, 64>}
 // CHECK-NOT: tokenwise
-// CHECK: %[[SUM:.*]] = caa.launch @[[ADD:sum_[0-9]]](%[[PARTS]]#0) : (tensor<?x1x32xf32>) -> tensor<32xf32> {accumulates = array<i64: 0>}
+// CHECK: %[[SUM:.*]] = caa.launch @[[ADD:sum_[0-9]]](%[[PARTS]]#1) : (tensor<?x1x32xf32>) -> tensor<32xf32> {accumulates = array<i64: 0>}
 // CHECK-NEXT: caa.accumulate @norm, %[[SUM]] : tensor<32xf32>
-// CHECK: return %[[PARTS]]#1
+// CHECK: return %[[PARTS]]#0
 // CHECK: func.func private @[[BACK]]({{.*}}
 // CHECK: caa.partial_sums {{.*}} {chunk = 64 : i64}
 // CHECK: func.func private @[[ADD]]({{.*}}) -> (tensor<32xf32> {caa.accumulates})
