@@ -24,6 +24,11 @@ constexpr std::string_view endOfText = "<|endoftext|>";
 
 using PieceCounts = std::unordered_map<std::string, int64_t>;
 
+struct BatchCounts {
+  PieceCounts pieces;
+  uint64_t stored; // how far the files are read
+};
+
 Result<PieceCounts> countPieces(const TokenizerTraining &training) {
   CAA_TRY(auto splitter, Splitter::compile(Splitter::gpt2Pattern));
   DocumentReader reader(training.files, "\n"); // lines only bound the memory: a piece seldom crosses one
@@ -32,15 +37,15 @@ Result<PieceCounts> countPieces(const TokenizerTraining &training) {
   options.plain = !training.quiet;
   Progress progress("reading", total, options);
   PieceCounts counts;
-  auto status = orderedParallel<DocumentBatch, PieceCounts>(
+  auto status = orderedParallel<DocumentBatch, BatchCounts>(
       threadCount(training.threads),
       [&]() -> Result<std::optional<DocumentBatch>> {
         if (stopRequested())
           return inputError("stopped; no tokenizer was written");
         return reader.next();
       },
-      [&](DocumentBatch &batch) -> Result<PieceCounts> {
-        if (!batch.jsonLines)
+      [&](DocumentBatch &batch) -> Result<BatchCounts> {
+        if (batch.format == DocumentBatch::Format::Text)
           batch.separator.clear(); // the batch as one text, line ends included
         CAA_TRY(auto documents, batch.parse());
         Splitter::Scratch scratch(splitter);
@@ -56,12 +61,12 @@ Result<PieceCounts> countPieces(const TokenizerTraining &training) {
               ++local[piece.assign(view)];
             at = end + endOfText.size();
           }
-        return local;
+        return BatchCounts{std::move(local), batch.stored};
       },
-      [&](PieceCounts &local) -> Status {
-        for (auto &[piece, count] : local)
+      [&](BatchCounts &local) -> Status {
+        for (auto &[piece, count] : local.pieces)
           counts[piece] += count;
-        progress.update(reader.finishedSize(), fmt::format("{} distinct pieces", counts.size()));
+        progress.update(local.stored, fmt::format("{} distinct pieces", counts.size()));
         return {};
       });
   if (!status)

@@ -22,16 +22,20 @@ public:
   Result<size_t> read(char *out, size_t capacity) override {
     for (;;) {
       ssize_t count = ::read(descriptor_, out, capacity);
-      if (count >= 0)
+      if (count >= 0) {
+        position_ += uint64_t(count);
         return size_t(count);
+      }
       if (errno != EINTR)
         return fileError("read", path_, errno);
     }
   }
+  uint64_t position() const override { return position_; }
 
 private:
   Path path_;
   int descriptor_;
+  uint64_t position_ = 0;
 };
 
 /// What both decompressors share: a plain source and its last bytes.
@@ -39,6 +43,7 @@ class CompressedSource : public ByteSource {
 public:
   CompressedSource(Path path, std::unique_ptr<ByteSource> source)
       : path_(std::move(path)), source_(std::move(source)) {}
+  uint64_t position() const override { return source_->position(); }
 
 protected:
   Error damaged(std::string_view why) const {

@@ -24,6 +24,7 @@ struct EncodedBatch {
     uint64_t documents = 0, bytes = 0;
   };
   std::array<Part, 3> parts;
+  uint64_t stored = 0; // how far the files are read
 };
 
 /// One encoder a thread, kept between batches for the pieces that it remembers.
@@ -97,9 +98,10 @@ private:
   std::vector<Manifest::Shard> shards_;
 };
 
-Result<EncodedBatch> encodeBatch(const DocumentBatch &batch, Encoder &encoder, const Manifest &manifest) {
+Result<EncodedBatch> encodeBatch(DocumentBatch &batch, Encoder &encoder, const Manifest &manifest) {
   CAA_TRY(auto documents, batch.parse());
   EncodedBatch encoded;
+  encoded.stored = batch.stored;
   for (const std::string &document : documents) {
     auto &part = encoded.parts[size_t(splitOf(document, manifest.salt))];
     CAA_CHECK(encoder.encode(document, part.tokens));
@@ -196,7 +198,7 @@ Result<Manifest> prepareData(const Preparation &preparation) {
     }
     for (int32_t token : batch.parts[size_t(Split::Train)].tokens)
       ++counts[size_t(token)];
-    progress.update(std::min(bytesDone, total),
+    progress.update(std::min(batch.stored, total),
                     fmt::format("{}B  {} tokens", formatCount(double(bytesDone)), formatCount(double(tokensDone))));
     return {};
   };
