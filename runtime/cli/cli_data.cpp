@@ -61,7 +61,10 @@ void addDataCommands(CLI::App &app, Action &action) {
   tokenizer->add_option("--vocab", options->vocab, "Entries in the vocabulary, special tokens included")->required();
 
   auto *prepare = data->add_subcommand("prepare", "Tokenise text, split it 80/10/10 by document, write shards");
-  prepare->add_option("FILES", options->files, "Files: .parquet with a column \"text\", .jsonl with a field \"text\", or text (these two also .gz, .zst)")
+  prepare
+      ->add_option(
+          "FILES", options->files,
+          "Files: .parquet with a column \"text\", .jsonl with a field \"text\", or text (these two also .gz, .zst)")
       ->required();
   prepare->add_option("-o,--output", options->output, "The folder to write")->required();
   prepare->add_option("--tokenizer", options->tokenizer, "A byte-level BPE tokenizer.json")->required();

@@ -1,9 +1,9 @@
 // Documents from files of text, JSON lines or Parquet, in batches that bound memory and can be parsed on any thread.
 //
-// A `.parquet` file has a document a row, in its column "text" (parquet_file.h); a `.jsonl` file a document a line, in its
-// field "text". Any other file is plain text: one document, or cut at a separator, which belongs to no document. Text and
-// JSON lines may be compressed (byte_source.h). All text must be UTF-8; a byte-order mark at a file's start is dropped,
-// and so are documents of white space only.
+// A `.parquet` file has a document a row, in its column "text" (parquet_file.h); a `.jsonl` file a document a line, in
+// its field "text". Any other file is plain text: one document, or cut at a separator, which belongs to no document.
+// Text and JSON lines may be compressed (byte_source.h). All text must be UTF-8; a byte-order mark at a file's start is
+// dropped, and so are documents of white space only.
 #pragma once
 
 #include "runtime/base/files.h"

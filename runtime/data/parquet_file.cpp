@@ -24,10 +24,11 @@ Plugin loadPlugin() {
   auto program = std::filesystem::read_symlink("/proc/self/exe", code);
   Path path = program.parent_path().parent_path() / "lib" / "caa" / "libcaa_parquet.so";
   if (!std::filesystem::exists(path, code))
-    return {nullptr, fmt::format("this caa-run was built without Parquet, because Apache Arrow was missing; install it "
-                                 "(`scripts/install.sh`, or `pip install pyarrow`), then configure and build again: {} is "
-                                 "what the build makes of it",
-                                 path.string())};
+    return {nullptr,
+            fmt::format("this caa-run was built without Parquet, because Apache Arrow was missing; install it "
+                        "(`scripts/install.sh`, or `pip install pyarrow`), then configure and build again: {} is "
+                        "what the build makes of it",
+                        path.string())};
   void *handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)
     return {nullptr, fmt::format("Parquet needs Apache Arrow, which does not load (was it removed since the build? "

@@ -1,7 +1,8 @@
 // Parquet files as FineWeb publishes them: the strings of the column `text`, row group by row group.
 //
-// Reading is done by libcaa_parquet.so (runtime/parquet), loaded when the first file is opened; where that was not built,
-// the error says what to install. Errors name the file and, inside, the row group (from 0) and the row in it (from 0).
+// Reading is done by libcaa_parquet.so (runtime/parquet), loaded when the first file is opened; where that was not
+// built, the error says what to install. Errors name the file and, inside, the row group (from 0) and the row in it
+// (from 0).
 #pragma once
 
 #include "runtime/base/files.h"

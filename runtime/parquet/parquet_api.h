@@ -1,8 +1,9 @@
-/* What libcaa_parquet.so offers: one column of strings out of Parquet files. Plain C, so that caa-run can load the library
- * at run time and needs neither Arrow's headers nor Arrow itself.
+/* What libcaa_parquet.so offers: one column of strings out of Parquet files. Plain C, so that caa-run can load the
+ * library at run time and needs neither Arrow's headers nor Arrow itself.
  *
- * Functions that return int give 0, or 1 and a message (NUL-terminated, cut to `capacity`) that says what is wrong in the
- * file but not the file's name. A file may be read by several threads at once; the rows of a group by one. Nothing throws.
+ * Functions that return int give 0, or 1 and a message (NUL-terminated, cut to `capacity`) that says what is wrong in
+ * the file but not the file's name. A file may be read by several threads at once; the rows of a group by one. Nothing
+ * throws.
  */
 #ifndef CAA_PARQUET_API_H
 #define CAA_PARQUET_API_H
@@ -33,8 +34,8 @@ typedef struct caa_parquet_api {
   /* Starts to read a row group; the file must outlive its rows. */
   int (*open_rows)(caa_parquet_file *file, int64_t group, caa_parquet_rows **rows, char *error, size_t capacity);
   void (*close_rows)(caa_parquet_rows *rows);
-  /* Hands on rows in order until about `bytes` of strings were taken or the group ends, which sets `*more` to 0. A null is
-   * an error. Only what is handed on and a page of the file are in memory. */
+  /* Hands on rows in order until about `bytes` of strings were taken or the group ends, which sets `*more` to 0. A null
+   * is an error. Only what is handed on and a page of the file are in memory. */
   int (*read)(caa_parquet_rows *rows, size_t bytes, caa_parquet_take take, void *context, int *more, char *error,
               size_t capacity);
 } caa_parquet_api;

@@ -1,12 +1,12 @@
 // libcaa_parquet.so: parquet_api.h over Apache Arrow's C++ library. The only file that sees Arrow.
 //
-// Pages are read through a buffer of a megabyte and decoded one at a time, so that neither a column chunk nor a row group
-// of any size has to fit in memory. Arrow reports damage by exceptions; all end here, as messages.
+// Pages are read through a buffer of a megabyte and decoded one at a time, so that neither a column chunk nor a row
+// group of any size has to fit in memory. Arrow reports damage by exceptions; all end here, as messages.
 #include "runtime/parquet/parquet_api.h"
 
 #include <algorithm>
-#include <arrow/io/file.h>
 #include <array>
+#include <arrow/io/file.h>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -62,8 +62,9 @@ int findColumn(const parquet::SchemaDescriptor &schema, const std::string &name)
       bool text = column->physical_type() == parquet::Type::BYTE_ARRAY &&
                   (!type || type->is_none() || type->is_string()) && column->max_repetition_level() == 0;
       if (!text)
-        throw std::runtime_error("the column `" + name + "` does not hold strings but " +
-                                 (type && !type->is_none() ? type->ToString() : parquet::TypeToString(column->physical_type())));
+        throw std::runtime_error(
+            "the column `" + name + "` does not hold strings but " +
+            (type && !type->is_none() ? type->ToString() : parquet::TypeToString(column->physical_type())));
       return i;
     }
     if (path.rfind(name + ".", 0) == 0)
@@ -141,14 +142,17 @@ void readRows(caa_parquet_rows &rows, size_t bytes, caa_parquet_take take, void 
   size_t taken = 0;
   while (rows.done < rows.rows && taken < bytes) {
     int64_t found = 0, wanted = std::min(atOnce, rows.rows - rows.done);
-    int64_t read = rows.column->HasNext() ? rows.column->ReadBatch(wanted, levels.data(), nullptr, values.data(), &found) : 0;
+    int64_t read =
+        rows.column->HasNext() ? rows.column->ReadBatch(wanted, levels.data(), nullptr, values.data(), &found) : 0;
     if (read == 0)
-      throw std::runtime_error("its column ends after " + std::to_string(rows.done) + " of " + std::to_string(rows.rows) + " rows");
+      throw std::runtime_error("its column ends after " + std::to_string(rows.done) + " of " +
+                               std::to_string(rows.rows) + " rows");
     for (int64_t i = 0; rows.present > 0 && i < read; ++i)
       if (levels[size_t(i)] < rows.present)
         throw std::runtime_error("row " + std::to_string(rows.done + i) + " has no text (null)");
     if (found != read)
-      throw std::runtime_error("a page has " + std::to_string(found) + " strings for " + std::to_string(read) + " rows");
+      throw std::runtime_error("a page has " + std::to_string(found) + " strings for " + std::to_string(read) +
+                               " rows");
     for (int64_t i = 0; i < found; ++i) {
       const auto &value = values[size_t(i)];
       take(context, reinterpret_cast<const char *>(value.ptr), value.len);
@@ -166,7 +170,8 @@ int readSome(caa_parquet_rows *rows, size_t bytes, caa_parquet_take take, void *
   });
 }
 
-constexpr caa_parquet_api api{CAA_PARQUET_VERSION, openFile, closeFile, groupCount, groupSize, openRows, closeRows, readSome};
+constexpr caa_parquet_api api{CAA_PARQUET_VERSION, openFile, closeFile, groupCount,
+                              groupSize,           openRows, closeRows, readSome};
 
 } // namespace
 
