@@ -2,12 +2,13 @@
 #include "codegen/Driver/Compilation.h"
 #include "codegen/Analysis/Analysis.h"
 #include "codegen/Cpu/CpuObjects.h"
+#include "codegen/Driver/CrashHandler.h"
 #include "codegen/Driver/EmitLlvm.h"
+#include "codegen/Driver/Remarks.h"
 #include "codegen/Driver/Texts.h"
 #include "codegen/PlainForm/PlainForm.h"
 #include "codegen/Schedule/Schedule.h"
 
-#include "mlir/IR/Remarks.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Process.h"
@@ -39,6 +40,8 @@ Compilation::Compilation(const Options &options)
     : options(options), context(registry()), diagnostics(sources, llvm::errs(), llvm::sys::Process::StandardErrIsDisplayed()),
       internal(attached(context, diagnostics, options.remarks), [this] { return diagnostics.errorCount() > 0; }), lastTime(now()) {
   context.loadAllAvailableDialects();
+  if (options.remarks)
+    enableRemarks(context);
 }
 
 int Compilation::run() {
@@ -81,6 +84,7 @@ Compilation::Outcome Compilation::compile() {
   if (stopsAt(Emit::Tile))
     return emitModule();
   llvm::raw_string_ostream(texts.finalIr) << *module;
+  setCrashReproducer(texts.finalIr);
   internal.everythingIsInternal();
   FailureOr<schedule::Program> scheduled = buildSchedule(*module);
   if (failed(scheduled))

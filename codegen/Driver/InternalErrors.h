@@ -1,6 +1,7 @@
 // Tells errors of the model's author from errors of the compiler: the latter end with status 3 and a reproducer.
 #pragma once
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
 
