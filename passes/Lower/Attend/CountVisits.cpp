@@ -7,7 +7,7 @@
 #include "llvm/Support/JSON.h"
 
 #include <cmath>
-#include <deque>
+#include <vector>
 
 using namespace mlir;
 
@@ -120,22 +120,32 @@ public:
     int64_t side = 1, visited = 0;
     while (side * std::min(queries, keys) < length)
       side *= 2;
-    // Breadth first, so that a set which no block says anything about is found out before the budget is spent on one corner.
-    std::deque<TileBlock> open = {{0, 0, side * queries, side * keys}};
-    for (int64_t looks = 0; !open.empty(); ++looks) {
-      TileBlock block = open.front();
-      open.pop_front();
-      if (block.query >= length || block.key >= length)
-        continue;
-      int64_t lastRow = std::min(block.query + block.rows, length) - 1, lastColumn = std::min(block.key + block.columns, length) - 1;
-      int64_t scores = (lastRow - block.query + 1) * (lastColumn - block.key + 1);
-      State state = looks < budget ? look({double(block.query), double(lastRow)}, {double(block.key), double(lastColumn)}) : State::Full;
-      if (state == State::Full || (state == State::Open && block.rows <= queries && block.columns <= keys))
-        visited += scores;
-      else if (state == State::Open)
-        for (int64_t down : {0, 1})
-          for (int64_t right : {0, 1})
-            open.push_back({block.query + down * block.rows / 2, block.key + right * block.columns / 2, block.rows / 2, block.columns / 2});
+    // Level by level, each of blocks half as long. A set that smaller blocks tell nothing new about, such as documents, is given up:
+    // what is open then counts as visited.
+    std::vector<TileBlock> open = {{0, 0, side * queries, side * keys}};
+    double openBefore = 0;
+    for (int64_t looks = 0, stuck = 0; !open.empty();) {
+      std::vector<TileBlock> next;
+      double openNow = 0;
+      for (const TileBlock &block : open) {
+        if (block.query >= length || block.key >= length)
+          continue;
+        int64_t lastRow = std::min(block.query + block.rows, length) - 1, lastColumn = std::min(block.key + block.columns, length) - 1;
+        int64_t scores = (lastRow - block.query + 1) * (lastColumn - block.key + 1);
+        bool givenUp = stuck >= 3 || ++looks > mostLooks;
+        State state = givenUp ? State::Full : look({double(block.query), double(lastRow)}, {double(block.key), double(lastColumn)});
+        if (state == State::Full || (state == State::Open && block.rows <= queries && block.columns <= keys)) {
+          visited += scores;
+        } else if (state == State::Open) {
+          openNow += double(scores);
+          for (int64_t down : {0, 1})
+            for (int64_t right : {0, 1})
+              next.push_back({block.query + down * block.rows / 2, block.key + right * block.columns / 2, block.rows / 2, block.columns / 2});
+        }
+      }
+      stuck = openNow > 0.95 * openBefore ? stuck + 1 : 0;
+      openBefore = openNow;
+      open = std::move(next);
     }
     return visited;
   }
@@ -148,7 +158,7 @@ private:
     int64_t query, key, rows, columns;
   };
 
-  static constexpr int64_t budget = 40000; // blocks looked at; what is open then counts as visited
+  static constexpr int64_t mostLooks = 200000;
 
   State look(std::pair<double, double> rows, std::pair<double, double> columns) {
     KnownNumbers numbers;

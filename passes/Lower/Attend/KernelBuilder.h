@@ -10,7 +10,7 @@
 namespace caa::attend {
 
 struct Options {
-  int64_t queries = 64, keys = 64; // tile sizes in tokens
+  int64_t queries = 32, keys = 32; // tile sizes in tokens; the fastest on AVX2 and AVX-512 for heads of 64
   unsigned bodies = 4;             // of a sweep, at most
   bool keysAsRows = false;         // where a work item holds keys: whether they are the rows of pair tiles
 };

@@ -16,8 +16,8 @@ def LowerAttend : Pass<"caa-lower-attend", "::mlir::ModuleOp"> {
     bodies, one without the masks that are known to hold.
   }];
   let options = [
-    Option<"tileQueries", "queries", "int64_t", "64", "Queries per tile">,
-    Option<"tileKeys", "keys", "int64_t", "64", "Keys per tile">,
+    Option<"tileQueries", "queries", "int64_t", "32", "Queries per tile">,
+    Option<"tileKeys", "keys", "int64_t", "32", "Keys per tile">,
     Option<"bodies", "bodies", "unsigned", "4", "Bodies of a sweep, at most">,
     Option<"keysAsRows", "keys-as-rows", "bool", "false", "Where a work item holds keys: make them the rows of pair tiles">
   ];
@@ -39,8 +39,8 @@ def SplitAttends : Pass<"caa-split-attends"> {
 def DescribeAttends : Pass<"caa-describe-attends", "::mlir::ModuleOp"> {
   let summary = "Prints how many scores every attention visits, by length, as the JSON of the image's analysis";
   let options = [
-    Option<"tileQueries", "queries", "int64_t", "64", "Queries per tile">,
-    Option<"tileKeys", "keys", "int64_t", "64", "Keys per tile">
+    Option<"tileQueries", "queries", "int64_t", "32", "Queries per tile">,
+    Option<"tileKeys", "keys", "int64_t", "32", "Keys per tile">
   ];
 }
 

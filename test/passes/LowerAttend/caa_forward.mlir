@@ -1,5 +1,5 @@
 // Context-adaptive attention, forward: the ranking kernel and the kernel of both branches.
-// RUN: caa-opt --caa-lower-attend %s | FileCheck %s
+// RUN: caa-opt --caa-lower-attend="queries=64 keys=64" %s | FileCheck %s
 
 // The ranking kernel sweeps over scores alone.
 // CHECK-LABEL: func.func private @tau

@@ -1,5 +1,5 @@
 // Dense causal attention with grouped queries.
-// RUN: caa-opt --caa-lower-attend %s | FileCheck %s
+// RUN: caa-opt --caa-lower-attend="queries=64 keys=64" %s | FileCheck %s
 
 // One work item per batch row, head and tile of queries.
 // CHECK-LABEL: func.func private @dense

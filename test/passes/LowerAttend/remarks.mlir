@@ -1,5 +1,5 @@
 // Attentions that cost more than they need say why.
-// RUN: caa-opt --caa-lower-attend %s --remark-format=emitRemark --remarks-filter=attention -o /dev/null 2>&1 | FileCheck %s
+// RUN: caa-opt --caa-lower-attend="queries=64 keys=64" %s --remark-format=emitRemark --remarks-filter=attention -o /dev/null 2>&1 | FileCheck %s
 
 // CHECK: remarks.mlir:[[#@LINE+3]]:{{.*}} remark: [Missed] quadratic-rank | {{.*}}ranking tokens looks at 100 % of all earlier keys at 16k
 func.func private @rank(%q: tensor<?x?x2x8xf32>, %n: tensor<?x?x1x1xi64>, %k: tensor<?x?x1x8xf32>) -> tensor<?x?x2x1xf32>

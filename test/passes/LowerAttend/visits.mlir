@@ -1,6 +1,6 @@
 // Scores visited by length: a window of 512 at 16k looks at 7 % of the causal ones (134225920). A width that a sigmoid keeps between 256
 // and 512 looks at no more, although each token chooses its own.
-// RUN: caa-opt --caa-describe-attends %s -o /dev/null | FileCheck %s
+// RUN: caa-opt --caa-describe-attends="queries=64 keys=64" %s -o /dev/null | FileCheck %s
 
 // CHECK:      "softmax"
 // CHECK:      "length": 1024,
