@@ -300,6 +300,7 @@ Value KernelBuilder::holdsSomewhere(const Body &body, PairWork &work, const Valu
   tile::TileType shape = layout.pairs(b.getF32Type());
   MapBuilder map(b, location, shape.getRows(), shape.getColumns());
   ScalarCloner cloner(map.body(), [&](Value value) { return pairScalar(map, work, value); }, &body.known);
+  cloner.allowInverses([&](Value value) { return facts.of(value).dot; });
   Value holds;
   for (Value guard : guards) {
     Value one = cloner.get(guard);
@@ -318,6 +319,7 @@ SmallVector<Value> KernelBuilder::reduceTile(const Body &body, PairWork &work, V
   tile::TileType shape = layout.pairs(b.getF32Type());
   MapBuilder map(b, location, shape.getRows(), shape.getColumns());
   ScalarCloner cloner(map.body(), [&](Value value) { return pairScalar(map, work, value); }, &body.known);
+  cloner.allowInverses([&](Value value) { return facts.of(value).dot; });
 
   // Past the sequence's end: swept tokens must not count. Held ones give rows that are never stored, unless they add to memory.
   Value inside;

@@ -38,13 +38,17 @@ Value ScalarCloner::get(Value value) {
   return copies[value] = result;
 }
 
-/// 1 / x for a power of two: multiplying by it gives the same bits as dividing.
-static std::optional<APFloat> exactInverse(Value divisor) {
+/// 1 / x of a constant: for a power of two, where multiplying by it gives the same bits as dividing, or for any x.
+static std::optional<APFloat> inverseOf(Value divisor, bool exact) {
   Attribute attribute;
-  APFloat inverse(0.0);
-  if (!matchPattern(divisor, m_Constant(&attribute)) || !cast<FloatAttr>(attribute).getValue().getExactInverse(&inverse))
+  if (!matchPattern(divisor, m_Constant(&attribute)))
     return std::nullopt;
-  return inverse;
+  APFloat value = cast<FloatAttr>(attribute).getValue(), inverse(value);
+  if (value.getExactInverse(&inverse))
+    return inverse;
+  inverse = APFloat::getOne(value.getSemantics());
+  inverse.divide(value, APFloat::rmNearestTiesToEven);
+  return exact || !inverse.isNormal() ? std::nullopt : std::optional(inverse);
 }
 
 Value ScalarCloner::copy(Operation *op, unsigned result) {
@@ -70,7 +74,7 @@ Value ScalarCloner::copy(Operation *op, unsigned result) {
     return get(op->getOperand(0));
 
   if (isa<arith::DivFOp>(op))
-    if (std::optional<APFloat> inverse = exactInverse(get(op->getOperand(1)))) {
+    if (std::optional<APFloat> inverse = inverseOf(get(op->getOperand(1)), !inverses || !inverses(op->getResult(0)))) {
       Value factor = constant(op->getLoc(), builder.getFloatAttr(op->getResult(0).getType(), *inverse));
       return arith::MulFOp::create(builder, op->getLoc(), get(op->getOperand(0)), factor);
     }

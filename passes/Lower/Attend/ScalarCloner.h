@@ -18,6 +18,10 @@ public:
   ScalarCloner(mlir::OpBuilder &builder, std::function<mlir::Value(mlir::Value)> leaf, const Known *known = nullptr)
       : builder(builder), leaf(std::move(leaf)), known(known) {}
 
+  /// Says of which values an error in the last bit does no harm: a division by a constant is then a product with its inverse. Not
+  /// of what intervals are computed for as well, as those divide.
+  void allowInverses(std::function<bool(mlir::Value)> of) { inverses = std::move(of); }
+
   /// The copy of `value`. A product with an exact 0 is 0 and x + 0 is x, as an attend's contract allows: what is masked out may
   /// be infinite or NaN.
   mlir::Value get(mlir::Value value);
@@ -28,6 +32,7 @@ private:
 
   mlir::OpBuilder &builder;
   std::function<mlir::Value(mlir::Value)> leaf;
+  std::function<bool(mlir::Value)> inverses;
   const Known *known;
   llvm::DenseMap<mlir::Value, mlir::Value> copies;
 };
