@@ -182,10 +182,13 @@ Value emitTanh(Code &code, Value x) {
   return emitCopySign(code, code.fdiv(e, code.fadd(e, code.real(2.0, type))), x);
 }
 
+// 1 / (1 + e^-x) or e^x / (1 + e^x): the exponential of the negative one never overflows.
 Value emitSigmoid(Code &code, Value x) {
   Type type = x.getType();
-  Value e = emitExp(code, LLVM::FNegOp::create(code.builder, code.loc, x));
-  return code.fdiv(code.real(1.0, type), code.fadd(code.real(1.0, type), e));
+  Value one = code.real(1.0, type);
+  Value e = emitExp(code, LLVM::FNegOp::create(code.builder, code.loc, emitAbs(code, x)));
+  Value negative = code.compare(FCmpPredicate::olt, x, code.real(0.0, type));
+  return code.fdiv(code.select(negative, e, one), code.fadd(one, e));
 }
 
 Value emitSoftplus(Code &code, Value x) {
