@@ -19,12 +19,13 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 
+#include <dlfcn.h>
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <random>
 
 using namespace mlir;
 
@@ -35,10 +36,10 @@ static llvm::cl::opt<std::string> objectFolder("objects", llvm::cl::desc("write 
 
 static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// The thread's own time: the machine may be shared.
-static double used() {
+// The thread's or the process's own time: the machine may be shared.
+static double used(clockid_t clock = CLOCK_THREAD_CPUTIME_ID) {
   timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  clock_gettime(clock, &time);
   return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
 }
 
@@ -88,12 +89,12 @@ static void *randomBuffer(MemRefType type, int64_t rows) {
     size *= !ShapedType::isDynamic(extent) ? extent : type.getRank() == 4 ? (axis == 0 ? batch : length) : rows;
   int64_t bytes = type.getElementType().isInteger(1) ? 1 : type.getElementType().getIntOrFloatBitWidth() / 8;
   void *data = aligned_alloc(64, size_t((size * bytes + 63) / 64 * 64));
-  static std::mt19937 random(1);
-  std::normal_distribution<float> normal(0, 0.5);
+  static uint32_t state = 1;
+  auto uniform = [] { return float(int32_t(state = state * 1664525u + 1013904223u)) * 0x1p-31f; };
   std::memset(data, 0, size_t(size * bytes));
   for (int64_t n = 0; n < size; ++n) {
     if (type.getElementType().isF32())
-      static_cast<float *>(data)[n] = normal(random);
+      static_cast<float *>(data)[n] = uniform();
     else if (type.getElementType().isInteger(32))
       static_cast<int32_t *>(data)[n] = int32_t(n % 1000);
     else if (type.getElementType().isInteger(64)) // counts of keys
@@ -136,19 +137,27 @@ int main(int argc, char **argv) {
   std::vector<caa::cpu::CpuTarget> targets{caa::cpu::CpuTarget::avx2()};
   if (__builtin_cpu_supports("avx512vl"))
     targets.push_back(caa::cpu::CpuTarget::avx512());
-  double start = now();
+  double start = now(), startUsed = used(CLOCK_PROCESS_CPUTIME_ID);
   auto objects = caa::cpu::compileKernels(*module, targets, 2);
   if (failed(objects))
     return 1;
   size_t bytes = 0;
+  std::string command = "clang-22 -shared -o " + objectFolder + "/kernels.so";
   for (auto [n, object] : llvm::enumerate(*objects)) {
     bytes += object.size();
     if (!objectFolder.empty())
       if (FILE *out = fopen((objectFolder + "/" + std::to_string(n) + ".o").c_str(), "wb"))
         fwrite(object.data(), 1, object.size(), out), fclose(out);
+    command += " " + objectFolder + "/" + std::to_string(n) + ".o";
     cantFail(jit->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object)));
   }
-  printf("compiled in %.2f s, %zu objects, %zu KiB\n", now() - start, objects->size(), bytes / 1024);
+  printf("compiled in %.2f s (%.2f s of processor time), %zu objects, %zu KiB\n", now() - start,
+         used(CLOCK_PROCESS_CPUTIME_ID) - startUsed, objects->size(), bytes / 1024);
+
+  // With a folder, the kernels run from a file, which a profiler can read.
+  void *library = nullptr;
+  if (!objectFolder.empty() && system(command.c_str()) == 0)
+    library = dlopen((objectFolder + "/kernels.so").c_str(), RTLD_NOW);
 
   int64_t rows = batch * length;
   const int64_t sizes[4] = {batch, length, rows, 0};
@@ -164,7 +173,9 @@ int main(int argc, char **argv) {
     void *scratch = aligned_alloc(64, size_t((scratchBytes + 127) / 64 * 64));
     auto flops = kernel->getAttrOfType<FloatAttr>("tile.flops");
     for (const auto &target : targets) {
-      auto code = cantFail(jit->lookup(kernel.getName().str() + target.suffix)).toPtr<caa_cpu_kernel>();
+      std::string symbol = kernel.getName().str() + target.suffix;
+      auto code = library ? reinterpret_cast<caa_cpu_kernel>(dlsym(library, symbol.c_str()))
+                          : cantFail(jit->lookup(symbol)).toPtr<caa_cpu_kernel>();
       double best = 1e30;
       for (int64_t n = 0; n < runs; ++n) {
         double begin = used();

@@ -192,6 +192,14 @@ Value Code::reduceLanes(Value vector, function_ref<Value(Value, Value)> combine)
   return vector;
 }
 
+Value Code::anyLane(Value mask) {
+  int64_t lanes = lanesOf(mask.getType());
+  if (lanes == 1)
+    return mask;
+  Type bits = IntegerType::get(builder.getContext(), unsigned(lanes));
+  return compare(LLVM::ICmpPredicate::ne, LLVM::BitcastOp::create(builder, loc, bits, mask), integer(0, bits));
+}
+
 Value Code::callPerLane(StringRef name, ValueRange arguments) {
   Type element = elementOf(arguments[0].getType());
   SmallVector<Type> types;

@@ -85,6 +85,8 @@ public:
   Value part(Value vector, int64_t first, int64_t count);
   /// Combines all lanes by halving: a fixed order.
   Value reduceLanes(Value vector, llvm::function_ref<Value(Value, Value)> combine);
+  /// Whether any lane of a vector of truth values is true.
+  Value anyLane(Value mask);
   /// Calls a scalar function of the C library on every lane.
   Value callPerLane(llvm::StringRef name, ValueRange arguments);
 

@@ -333,13 +333,14 @@ void GroupEmitter::emitStore(tile::StoreOp store, Value p, const Step &step) {
 // The panel has one row for each key shown. What is no member gets the place of -inf.
 void GroupEmitter::emitRank(tile::RankOp rank, Value p, const Step &step) {
   Ranking ranking = kernel.rankings[rank.getRanking()];
-  Value bits = kernel.orderedBits(fetch(rank->getOpOperand(1), p, step));
+  Value scores = fetch(rank->getOpOperand(1), p, step);
+  scores = code.fadd(scores, code.real(0, scores.getType())); // -0 is +0
   if (rank.getMembers())
-    bits = code.select(fetch(rank->getOpOperand(2), p, step), bits, code.integer(int32_t(0x807fffff), bits.getType()));
+    scores = code.select(fetch(rank->getOpOperand(2), p, step), scores, code.real(-HUGE_VAL, scores.getType()));
   // By columns: row p of the tile is key p. A single row of scores lies along its keys.
   Value key = node.layout == Layout::Columns ? code.add(ranking.count, p) : ranking.count;
   Value offset = code.add(code.mul(key, code.index(ranking.rows)), step.first);
-  code.store(bits, code.address(ranking.panel, code.i32, offset));
+  code.store(scores, code.address(ranking.panel, code.f32, offset));
 }
 
 //===-- Operands ------------------------------------------------------------------------------------------------------===//

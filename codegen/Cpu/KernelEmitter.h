@@ -16,7 +16,7 @@ struct Place {
   Value dynamicStride; ///< if set, instead of `stride`
 };
 
-/// A panel of scores, one row for each key shown, as order-preserving integers, and how many rows it has so far.
+/// A panel of scores, one row for each key shown, and how many rows it has so far.
 struct Ranking {
   Value panel, list, count; ///< `list` has room for what `threshold` keeps; it may be the panel itself
   int64_t rows = 0;
@@ -73,8 +73,8 @@ private:
   // EmitRanking.cpp
   void emitRanking(tile::RankingOp op);
   void emitThreshold(tile::ThresholdOp op);
-  Value orderedBits(Value scores);
-  void selectLanes(Value panel, int64_t stride, Value rows, Value counts, Value wanted, Value result, int64_t lanes);
+  Value emitClassMaxima(Value panel, int64_t stride, Value rows, Value maxima, int64_t lanes);
+  void emitCompaction(const Ranking &ranking, Value firstColumn, int64_t columns, Value bounds, Value cursors, Value names);
 
   mlir::func::FuncOp kernel;
   Code &code;
