@@ -77,12 +77,6 @@ private:
   /// Calls `visit` with each place of a tile and the buffer's offset behind it; -1 past the end.
   void places(Operation *op, Value memref, ValueRange indices, tile::TileType type, bool heads, bool transposed,
               llvm::function_ref<void(int64_t, int64_t, Buffer &, int64_t)> visit);
-  /// The element of a table at row rows[r], column `column` + c; rows outside the table are its nearest.
-  double &tableAt(Value table, Value rows, int64_t r, Value column, int64_t c) {
-    Buffer &buffer = *buffers[cast<BlockArgument>(table).getArgNumber()];
-    int64_t row = std::clamp<int64_t>(int64_t(get(rows).at(r, 0)), 0, buffer.shape[0] - 1);
-    return buffer.data[size_t(row * buffer.shape[1] + int64_t(scalar(column)) + c)];
-  }
   void step(Operation *op);
   void elementwise(Operation *op);
   void sweep(tile::SweepOp op);
@@ -272,7 +266,8 @@ void Interpreter::step(Operation *op) {
     Buffer &table = *buffers[cast<BlockArgument>(scatter.getTable()).getArgNumber()];
     for (int64_t r = 0; r < std::min<int64_t>(grid.rows, int64_t(scalar(scatter.getCount()))); ++r)
       for (int64_t c = 0; c < grid.columns; ++c) {
-        double &cell = table.data[int64_t(rows.at(r, 0)) * table.shape[1] + int64_t(scalar(scatter.getColumn())) + c];
+        int64_t row = std::clamp<int64_t>(int64_t(rows.at(r, 0)), 0, table.shape[0] - 1);
+        double &cell = table.data[row * table.shape[1] + int64_t(scalar(scatter.getColumn())) + c];
         cell = roundTo(scatter.getTile().getType().getElement(), cell + grid.at(r, c));
       }
     return;
@@ -309,44 +304,6 @@ void Interpreter::step(Operation *op) {
     return sweep(one);
   if (auto one = dyn_cast<tile::ThresholdOp>(op))
     return threshold(one);
-  if (auto slice = dyn_cast<tile::SliceOp>(op)) {
-    auto type = slice.getResult().getType();
-    Grid &from = get(slice.getTile()), to(type.getRows(), type.getColumns());
-    for (int64_t r = 0; r < to.rows; ++r)
-      for (int64_t c = 0; c < to.columns; ++c)
-        to.at(r, c) = from.at(r, int64_t(slice.getStart()) + c);
-    return set(slice.getResult(), std::move(to));
-  }
-  if (auto concat = dyn_cast<tile::ConcatOp>(op)) {
-    auto type = concat.getResult().getType();
-    Grid to(type.getRows(), type.getColumns());
-    int64_t first = 0;
-    for (Value part : concat.getTiles()) {
-      Grid &from = get(part);
-      for (int64_t r = 0; r < to.rows; ++r)
-        for (int64_t c = 0; c < from.columns; ++c)
-          to.at(r, first + c) = from.at(r, c);
-      first += from.columns;
-    }
-    return set(concat.getResult(), std::move(to));
-  }
-  if (auto gather = dyn_cast<tile::GatherOp>(op)) {
-    auto type = gather.getTile().getType();
-    Grid to(type.getRows(), type.getColumns());
-    for (int64_t r = 0; r < to.rows; ++r)
-      for (int64_t c = 0; c < to.columns; ++c)
-        to.at(r, c) = tableAt(gather.getTable(), gather.getRows(), r, gather.getColumn(), c);
-    return set(gather.getTile(), std::move(to));
-  }
-  if (auto scatter = dyn_cast<tile::ScatterAddOp>(op)) {
-    auto type = scatter.getTile().getType();
-    for (int64_t r = 0; r < std::min<int64_t>(type.getRows(), int64_t(scalar(scatter.getCount()))); ++r)
-      for (int64_t c = 0; c < type.getColumns(); ++c) {
-        double &cell = tableAt(scatter.getTable(), scatter.getRows(), r, scatter.getColumn(), c);
-        cell = roundTo(type.getElement(), cell + get(scatter.getTile()).at(r, c));
-      }
-    return;
-  }
   if (isa<tile::ExtractOp>(op))
     return set(op->getResult(0), scalar(op->getOperand(0)));
   if (auto ranking = dyn_cast<tile::RankingOp>(op)) {
