@@ -26,6 +26,7 @@ public:
 
 private:
   std::vector<Token> tokens_;
+  bool ordinary_ = false;                          // one at least is not special
   std::array<std::vector<uint32_t>, 256> byFirst_; // longest first
 };
 

@@ -4,7 +4,9 @@
 #include "runtime/base/utf8.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <fmt/format.h>
 #include <iterator>
 #include <utf8proc.h>
@@ -64,6 +66,14 @@ Status appendNfc(std::string_view text, std::string &out) {
 
 bool isPlainlyNfc(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
+    uint64_t word; // ASCII, eight bytes at a time
+    if (at + sizeof word <= text.size()) {
+      std::memcpy(&word, text.data() + at, sizeof word);
+      if ((word & 0x8080808080808080ull) == 0) {
+        at += sizeof word;
+        continue;
+      }
+    }
     if (static_cast<unsigned char>(text[at]) < 0xcc) { // below U+0300
       ++at;
       while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80)

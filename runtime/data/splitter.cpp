@@ -2,27 +2,14 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "runtime/data/splitter.h"
 
+#include "runtime/data/character_class.h"
+
 #include <cstring>
 #include <fmt/format.h>
 #include <pcre2.h>
 
 namespace caa {
 namespace {
-
-// Unicode's White_Space property; PCRE2's own \s also has U+180E.
-constexpr std::string_view whiteSpace = R"(\t-\r\x{85}\p{Z})";
-
-// Letters and numbers that Unicode 15.0, 15.1 and 16.0 added (DerivedGeneralCategory.txt): missing in PCRE2 10.42,
-// whose tables are those of Unicode 14, harmless twice in newer ones.
-constexpr std::string_view newLetters =
-    R"(\x{1c89}\x{1c8a}\x{a7cb}-\x{a7cd}\x{a7da}-\x{a7dc}\x{105c0}-\x{105f3}\x{10d4a}-\x{10d65}\x{10d6f}-\x{10d85})"
-    R"(\x{10ec2}-\x{10ec4}\x{1123f}\x{11240}\x{11380}-\x{11389}\x{1138b}\x{1138e}\x{11390}-\x{113b5}\x{113b7}\x{113d1})"
-    R"(\x{113d3}\x{11bc0}-\x{11be0}\x{11f02}\x{11f04}-\x{11f10}\x{11f12}-\x{11f33}\x{1342f}\x{13441}-\x{13446})"
-    R"(\x{13460}-\x{143fa}\x{16100}-\x{1611d}\x{16d40}-\x{16d6c}\x{18cff}\x{1b132}\x{1b155}\x{1df25}-\x{1df2a})"
-    R"(\x{1e030}-\x{1e06d}\x{1e4d0}-\x{1e4eb}\x{1e5d0}-\x{1e5ed}\x{1e5f0}\x{2b739}\x{2ebf0}-\x{2ee5d}\x{31350}-\x{323af})";
-constexpr std::string_view newNumbers =
-    R"(\x{10d40}-\x{10d49}\x{116d0}-\x{116e3}\x{11bf0}-\x{11bf9}\x{11f50}-\x{11f59}\x{16130}-\x{16139}\x{16d70}-\x{16d79})"
-    R"(\x{1ccf0}-\x{1ccf9}\x{1d2c0}-\x{1d2d3}\x{1e4f0}-\x{1e4f9}\x{1e5f1}-\x{1e5fa})";
 
 /// The pattern for PCRE2; an error names an escape whose meaning differs between the two and is not translated.
 Result<std::string> translate(std::string_view pattern) {
@@ -57,14 +44,14 @@ Result<std::string> translate(std::string_view pattern) {
     char escape = pattern[i];
     bool good = true;
     if (escape == 's' || escape == 'S') {
-      good = put(whiteSpace, escape == 'S');
+      good = put(whiteSpaceMembers, escape == 'S');
     } else if (escape == 'p' || escape == 'P') {
       size_t end = pattern.find('}', i);
       if (pattern.substr(i + 1, 1) != "{" || end == std::string_view::npos)
         return inputError(fmt::format("`\\{}` without a property in braces", escape));
       std::string name(pattern.substr(i + 2, end - i - 2));
       if (name == "L" || name == "N")
-        good = put(fmt::format("\\p{{{}}}{}", name, name == "L" ? newLetters : newNumbers), escape == 'P');
+        good = put(name == "L" ? letterMembers : numberMembers, escape == 'P');
       else
         out += fmt::format("\\{}{{{}}}", escape, name);
       i = end;
@@ -105,7 +92,7 @@ Splitter::Scratch::Scratch(const Splitter &splitter) : state_(std::make_unique<S
 Splitter::Scratch::~Scratch() = default;
 Splitter::Scratch::Scratch(Scratch &&) noexcept = default;
 
-Result<Splitter> Splitter::compile(std::string_view pattern) {
+Result<Splitter> Splitter::compile(std::string_view pattern, bool byHand) {
   auto translated = translate(pattern);
   if (!translated)
     return inputError(fmt::format("pattern `{}`: {}", pattern, translated.error().message));
@@ -121,11 +108,17 @@ Result<Splitter> Splitter::compile(std::string_view pattern) {
   }
   pcre2_jit_compile(compiled->code, PCRE2_JIT_COMPLETE); // where it cannot, matching is interpreted
   Splitter splitter;
+  if (byHand)
+    splitter.scanner_ = Scanner::of(pattern);
   splitter.code_ = std::move(compiled);
   return splitter;
 }
 
 Status Splitter::split(std::string_view text, Scratch &scratch, std::vector<std::string_view> &pieces) const {
+  if (scanner_) {
+    scanner_->split(text, pieces);
+    return {};
+  }
   auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   auto &state = *scratch.state_;
   size_t done = 0; // everything before is in `pieces`

@@ -1,13 +1,16 @@
-// Cutting text into the pieces that byte-pair encoding never joins: a regular expression run by PCRE2.
+// Cutting text into the pieces that byte-pair encoding never joins: a regular expression run by PCRE2, or by hand where
+// it is a well-known one (scanner.h).
 //
-// Tokenizer files write their patterns for Oniguruma and the newest Unicode. Patterns are therefore translated: `\s`
-// becomes Unicode's White_Space, and `\p{L}` and `\p{N}` gain what Unicode 15 and 16 added since PCRE2's tables.
+// Tokenizer files write their patterns for Oniguruma and the newest Unicode. Patterns are therefore translated: `\s`,
+// `\p{L}` and `\p{N}` become the classes of character_class.h.
 #pragma once
 
 #include "runtime/base/result.h"
+#include "runtime/data/scanner.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +21,11 @@ namespace caa {
 class Splitter {
 public:
   /// The pattern of GPT-2, which a `ByteLevel` pre-tokenizer implies.
-  static constexpr std::string_view gpt2Pattern =
-      R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+  static constexpr std::string_view gpt2Pattern = Scanner::gpt2Pattern;
 
   /// Errors say what in the pattern is wrong or not supported (no file name: the caller adds it).
-  static Result<Splitter> compile(std::string_view pattern);
+  /// Without `byHand` the regular expression is run in any case.
+  static Result<Splitter> compile(std::string_view pattern, bool byHand = true);
 
   /// What one thread needs to match.
   class Scratch {
@@ -43,6 +46,7 @@ public:
 private:
   struct Code;
   std::shared_ptr<const Code> code_;
+  std::optional<Scanner> scanner_;
 };
 
 } // namespace caa

@@ -107,22 +107,34 @@ Status Encoder::encodePlain(std::string_view text, std::vector<int32_t> &out) {
 }
 
 void Encoder::encodePiece(std::string_view piece, std::vector<int32_t> &out) {
+  size_t first = out.size();
+  if (piece.size() <= PieceCache::longestPiece) {
+    auto key = PieceCache::keyOf(piece);
+    if (shortPieces_.find(key, out))
+      return;
+    mergePiece(piece, out);
+    if (size_t count = out.size() - first; count <= PieceCache::mostTokens)
+      shortPieces_.add(key, out.data() + first, count);
+    return;
+  }
   bool cached = piece.size() <= longestCachedPiece;
   if (cached)
-    if (auto it = cache_.find(piece); it != cache_.end()) {
+    if (auto it = longPieces_.find(piece); it != longPieces_.end()) {
       out.insert(out.end(), it->second.begin(), it->second.end());
       return;
     }
-  size_t first = out.size();
-  std::optional<int32_t> whole;
+  mergePiece(piece, out);
+  if (cached && longPieces_.size() < cachedPieces)
+    longPieces_.emplace(piece, std::vector<int32_t>(out.begin() + ptrdiff_t(first), out.end()));
+}
+
+void Encoder::mergePiece(std::string_view piece, std::vector<int32_t> &out) const {
   if (tokenizer_.ignoreMerges_)
-    whole = tokenizer_.idOf(piece);
-  if (whole)
-    out.push_back(*whole);
-  else
-    tokenizer_.merges_.encode(piece, out);
-  if (cached && cache_.size() < cachedPieces)
-    cache_.emplace(piece, std::vector<int32_t>(out.begin() + ptrdiff_t(first), out.end()));
+    if (auto whole = tokenizer_.idOf(piece)) {
+      out.push_back(*whole);
+      return;
+    }
+  tokenizer_.merges_.encode(piece, out);
 }
 
 } // namespace caa

@@ -8,6 +8,7 @@
 #include "runtime/base/files.h"
 #include "runtime/data/added_tokens.h"
 #include "runtime/data/merges.h"
+#include "runtime/data/piece_cache.h"
 #include "runtime/data/splitter.h"
 
 #include <cstdint>
@@ -74,6 +75,7 @@ private:
   Status encodeNormalized(std::string_view text, std::vector<int32_t> &out, bool special);
   Status encodePlain(std::string_view text, std::vector<int32_t> &out);
   void encodePiece(std::string_view piece, std::vector<int32_t> &out);
+  void mergePiece(std::string_view piece, std::vector<int32_t> &out) const;
 
   struct Hash {
     using is_transparent = void;
@@ -82,7 +84,8 @@ private:
   const Tokenizer &tokenizer_;
   std::vector<Splitter::Scratch> scratch_;
   std::vector<std::string_view> pieces_, cut_;
-  std::unordered_map<std::string, std::vector<int32_t>, Hash, std::equal_to<>> cache_;
+  PieceCache shortPieces_;
+  std::unordered_map<std::string, std::vector<int32_t>, Hash, std::equal_to<>> longPieces_; // the first that came
 };
 
 } // namespace caa

@@ -24,6 +24,11 @@ size_t spaceAt(std::string_view text, size_t at) {
   return 0;
 }
 
+bool mayStartSpace(char byte) {
+  auto value = static_cast<unsigned char>(byte);
+  return value <= ' ' || value == 0xc2 || (value >= 0xe1 && value <= 0xe3);
+}
+
 } // namespace
 
 bool isBlank(std::string_view text) {
@@ -49,7 +54,10 @@ std::string collapseWhiteSpace(std::string_view text) {
     if (pending && !out.empty())
       out += ' ';
     pending = false;
-    out += text[at++];
+    size_t start = at++; // a run of what surely is none: neither white space nor the first byte of some
+    while (at < text.size() && !mayStartSpace(text[at]))
+      ++at;
+    out += text.substr(start, at - start);
   }
   return out;
 }
