@@ -21,8 +21,11 @@ void addBenchCommand(CLI::App &app, Action &action) {
   command->add_flag("--json", options->json, "As JSON");
   command->add_option("--entry", options->entry, "micro_step, eval_step, NAME.forward ... (default: micro_step)");
   command->add_option("--batch", options->batch, "Rows")->check(CLI::PositiveNumber);
-  command->add_option("--length", options->length, "Tokens a row (default: the model's context)")->check(CLI::PositiveNumber);
-  command->add_option("--runs", options->runs, "Runs, of which the median counts")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--length", options->length, "Tokens a row (default: the model's context)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--runs", options->runs, "Runs, of which the median counts")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   options->compute.addTo(*command);
   command->callback([options, &action] {
     action = [options]() -> Status {

@@ -29,7 +29,8 @@ Status call(const CallOptions &options) {
     return writeCall(options.outputs, outputs);
   }
   CAA_TRY(auto model, Model::load(options.so, options.compute.threads));
-  CAA_TRY(auto request, readCall(model->image(), options.name, options.inputs, options.gradOutputs, seed, model->threads()));
+  CAA_TRY(auto request,
+          readCall(model->image(), options.name, options.inputs, options.gradOutputs, seed, model->threads()));
   CAA_TRY(auto outputs, runCall(*model, request));
   return writeCall(options.outputs, outputs);
 }
@@ -43,7 +44,8 @@ void addCallCommand(CLI::App &app, Action &action) {
   command->add_option("NAME", options->name, "The export")->required();
   command->add_option("--inputs", options->inputs, "Inputs, and parameters by name (safetensors)")->required();
   command->add_option("--outputs", options->outputs, "The file to write")->required();
-  command->add_option("--grad-outputs", options->gradOutputs, "The gradient of `out` (and of losses): adds d_<name> to the outputs");
+  command->add_option("--grad-outputs", options->gradOutputs,
+                      "The gradient of `out` (and of losses): adds d_<name> to the outputs");
   command->add_flag("--oracle", options->oracle, "Interpret in float64 instead of running the compiled code");
   options->compute.addTo(*command);
   command->callback([options, &action] { action = [options] { return call(*options); }; });

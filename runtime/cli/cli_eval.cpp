@@ -31,7 +31,8 @@ Status dump(Model &model, const TokenBatch &batch, int64_t part, const Path &pat
     logits.insert(logits.end(), some.begin(), some.end());
   }
   std::vector<TensorView> tensors = {viewOf("loss", {}, loss)};
-  tensors.push_back(viewOf("logits", {batch.rows, batch.length, int64_t(logits.size()) / (batch.rows * batch.length)}, logits));
+  tensors.push_back(
+      viewOf("logits", {batch.rows, batch.length, int64_t(logits.size()) / (batch.rows * batch.length)}, logits));
   for (TensorView &view : gradients->views(model.image(), "d_"))
     tensors.push_back(std::move(view));
   return writeSafetensors(path, tensors);
@@ -62,7 +63,8 @@ Status evalSplit(Model &model, const PreparedData &data, Split split, int64_t co
   const TokenStream &tokens = data.tokens(split);
   int64_t length = std::min<int64_t>(context, int64_t(tokens.size()));
   if (length < 2)
-    return inputError(fmt::format("{}: error: the split `{}` has no row to evaluate", data.folder().string(), nameOf(split)));
+    return inputError(
+        fmt::format("{}: error: the split `{}` has no row to evaluate", data.folder().string(), nameOf(split)));
   int64_t rows = int64_t(tokens.rows(uint64_t(length)));
   CAA_TRY(int64_t part, fittingBatch(model, "eval_step", length, rows));
   auto read = [&](int64_t begin, int64_t count) {
@@ -122,8 +124,10 @@ void addEvalCommand(CLI::App &app, Action &action) {
   auto options = std::make_shared<EvalOptions>();
   auto *eval = app.add_subcommand("eval", "Loss and bits per byte of a trained model");
   eval->add_option("SO", options->so, "The compiled model")->required();
-  auto *weights = eval->add_option("--weights", options->weights, "Weights (safetensors, also sharded Hugging Face files)");
-  eval->add_option("--checkpoint", options->checkpoint, "A checkpoint or a run (default: runs/last)")->excludes(weights);
+  auto *weights =
+      eval->add_option("--weights", options->weights, "Weights (safetensors, also sharded Hugging Face files)");
+  eval->add_option("--checkpoint", options->checkpoint, "A checkpoint or a run (default: runs/last)")
+      ->excludes(weights);
   auto *data = eval->add_option("--data", options->data, "A folder of `data prepare` (default: the model's `data`)");
   eval->add_option("--tokens", options->tokens, "A token file: its rows are one batch")->excludes(data);
   eval->add_option("--split", options->split, "val or test (default: both)")->check(CLI::IsMember({"val", "test"}));

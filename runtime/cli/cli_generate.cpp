@@ -59,7 +59,8 @@ Status generateText(const GenerateOptions &options) {
     return model->image().error("the model has no logits: it cannot generate");
   CAA_TRY(auto checkpoint, loadWeights(*model, {}, options.checkpoint));
   if (!checkpoint->tokenizer())
-    return inputError(fmt::format("{}: error: there is no tokenizer.json: it was trained on bare tokens", checkpoint->path().string()));
+    return inputError(fmt::format("{}: error: there is no tokenizer.json: it was trained on bare tokens",
+                                  checkpoint->path().string()));
   CAA_TRY(auto tokenizer, Tokenizer::load(*checkpoint->tokenizer()));
   CAA_TRY(int32_t endOfText, tokenizer.endOfText());
   CAA_TRY(auto tokens, tokenizer.encode(options.prompt, SpecialTokens::Recognised));
@@ -85,7 +86,9 @@ void addGenerateCommand(CLI::App &app, Action &action) {
   command->add_option("SO", options->so, "The compiled model")->required();
   command->add_option("-p,--prompt", options->prompt, "The text to continue")->required();
   command->add_option("--checkpoint", options->checkpoint, "A checkpoint or a run (default: runs/last)");
-  command->add_option("--length", options->sampling.length, "Tokens to add")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->add_option("--length", options->sampling.length, "Tokens to add")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--temperature", options->sampling.temperature, "0: always the likeliest token")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

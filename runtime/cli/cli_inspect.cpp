@@ -17,11 +17,13 @@ void addInspectCommand(CLI::App &app, Action &action) {
     std::string text;
   };
   auto options = std::make_shared<Options>();
-  auto *command = app.add_subcommand("inspect", "Show a compiled model: parameters, memory, kernels, FLOPs (runs nothing)");
+  auto *command =
+      app.add_subcommand("inspect", "Show a compiled model: parameters, memory, kernels, FLOPs (runs nothing)");
   command->add_option("SO", options->so, "The compiled model")->required();
   command->add_flag("--json", options->json, "As JSON");
   command->add_option("--batch", options->sizes.batch, "Rows for the memory plan")->check(CLI::PositiveNumber);
-  command->add_option("--length", options->sizes.length, "Tokens a row for the memory plan (default: the model's context)")
+  command
+      ->add_option("--length", options->sizes.length, "Tokens a row for the memory plan (default: the model's context)")
       ->check(CLI::PositiveNumber);
   command->add_option("--text", options->text, "Print one of the texts inside")
       ->check(CLI::IsMember({"source", "settings", "plain-form", "ir", "analysis"}));

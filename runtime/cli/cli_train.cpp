@@ -20,7 +20,8 @@ void addTrainCommand(CLI::App &app, Action &action) {
   train->add_option("--steps", options->steps, "Length of the schedule")->check(CLI::PositiveNumber);
   train->add_option("--stop-at", options->stopAt, "Save and end after this step")->check(CLI::NonNegativeNumber);
   train->add_option("--micro-batch", options->microBatch, "Rows computed at once")->check(CLI::PositiveNumber);
-  train->add_option("--eval-every", options->evalEvery, "Steps between validations; 0: never")->check(CLI::NonNegativeNumber);
+  train->add_option("--eval-every", options->evalEvery, "Steps between validations; 0: never")
+      ->check(CLI::NonNegativeNumber);
   train->add_option("--checkpoint-every", options->checkpointEvery, "Steps between checkpoints; 0: at the end only")
       ->check(CLI::NonNegativeNumber);
   train->add_option("--keep", options->keep, "Checkpoints to keep")->capture_default_str()->check(CLI::PositiveNumber);

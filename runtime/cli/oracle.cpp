@@ -47,7 +47,8 @@ Result<CallTensors> runOracle(const Image &image, const CallRequest &call) {
   for (const auto &[name, tensor] : response.inputGradients)
     outputs["d_" + name] = fromReference(tensor);
   for (const caa_parameter &parameter : image.parameters())
-    if (auto found = response.parameterGradients.find(std::string(image.text(parameter.name))); found != response.parameterGradients.end())
+    if (auto found = response.parameterGradients.find(std::string(image.text(parameter.name)));
+        found != response.parameterGradients.end())
       outputs["d_" + std::string(nameWithin(image, parameter, call.name))] = fromReference(found->second);
   return outputs;
 }

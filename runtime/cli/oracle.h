@@ -1,4 +1,5 @@
-// `call --oracle`: the same request computed by the float64 interpreter of the plain form, instead of the compiled code.
+// `call --oracle`: the same request computed by the float64 interpreter of the plain form, instead of the compiled
+// code.
 #pragma once
 
 #include "runtime/train/call.h"

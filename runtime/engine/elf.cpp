@@ -31,7 +31,8 @@ Result<ElfFile> ElfFile::parse(std::span<const std::byte> bytes) {
   if (header.e_shentsize != sizeof(Elf64_Shdr) || header.e_phentsize != sizeof(Elf64_Phdr))
     return inputError("its ELF header is damaged");
   if (!fits(header.e_shoff, uint64_t(header.e_shnum) * sizeof(Elf64_Shdr), bytes.size()))
-    return inputError(fmt::format("its section table ends beyond the end of the file ({} bytes): truncated", bytes.size()));
+    return inputError(
+        fmt::format("its section table ends beyond the end of the file ({} bytes): truncated", bytes.size()));
   if (!fits(header.e_phoff, uint64_t(header.e_phnum) * sizeof(Elf64_Phdr), bytes.size()))
     return inputError("its program headers lie beyond the end of the file");
   if (header.e_shstrndx >= header.e_shnum)
@@ -63,7 +64,8 @@ Result<ElfFile> ElfFile::parse(std::span<const std::byte> bytes) {
 }
 
 const ElfSection *ElfFile::find(std::string_view name) const {
-  auto found = std::find_if(sections_.begin(), sections_.end(), [&](const auto &section) { return section.name == name; });
+  auto found =
+      std::find_if(sections_.begin(), sections_.end(), [&](const auto &section) { return section.name == name; });
   return found == sections_.end() ? nullptr : &*found;
 }
 

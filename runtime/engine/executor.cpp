@@ -152,9 +152,8 @@ void Executor::Run::command(const caa_command &command, int64_t rows, int64_t fi
     break;
   case CAA_COMMAND_FILL: {
     std::byte *to = operand(0);
-    self.threads_.split(size(command.m, rows), [&](unsigned, int64_t begin, int64_t end) {
-      std::memset(to + begin, 0, size_t(end - begin));
-    });
+    self.threads_.split(size(command.m, rows),
+                        [&](unsigned, int64_t begin, int64_t end) { std::memset(to + begin, 0, size_t(end - begin)); });
     break;
   }
   case CAA_COMMAND_COPY: {

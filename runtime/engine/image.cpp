@@ -43,7 +43,9 @@ Image::Bytes::Bytes(std::span<const std::byte> source)
   std::memcpy(data_, source.data(), source.size());
 }
 
-Error Image::error(std::string_view what) const { return inputError(fmt::format("{}: error: {}", path_.string(), what)); }
+Error Image::error(std::string_view what) const {
+  return inputError(fmt::format("{}: error: {}", path_.string(), what));
+}
 
 Result<Image> Image::open(const Path &path) {
   CAA_TRY(auto text, readFile(path));

@@ -1,8 +1,8 @@
 // A compiled model as data: the tables of a .so, read from the file and never executed.
 //
 // `Image::open` checks the seal (a hash over every byte of the file) and then every bound, index, offset and text in
-// every table, so whoever holds an Image need not check again. What depends on batch and length is checked when a run is
-// planned (executor.h). The contract is runtime/abi/caa_abi.h.
+// every table, so whoever holds an Image need not check again. What depends on batch and length is checked when a run
+// is planned (executor.h). The contract is runtime/abi/caa_abi.h.
 #pragma once
 
 #include "runtime/abi/caa_abi.h"

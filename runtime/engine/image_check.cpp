@@ -22,11 +22,16 @@ struct TableField {
   size_t size;
 };
 constexpr TableField tableFields[] = {
-    {"terms", &caa_header::terms, sizeof(caa_term)},          {"parameters", &caa_header::parameters, sizeof(caa_parameter)},
-    {"buffers", &caa_header::buffers, sizeof(caa_buffer)},    {"kernels", &caa_header::kernels, sizeof(caa_kernel)},
-    {"operands", &caa_header::operands, sizeof(caa_operand)}, {"commands", &caa_header::commands, sizeof(caa_command)},
-    {"entries", &caa_header::entries, sizeof(caa_entry)},     {"values", &caa_header::values, sizeof(caa_value)},
-    {"losses", &caa_header::losses, sizeof(caa_loss)},        {"reports", &caa_header::reports, sizeof(caa_report)},
+    {"terms", &caa_header::terms, sizeof(caa_term)},
+    {"parameters", &caa_header::parameters, sizeof(caa_parameter)},
+    {"buffers", &caa_header::buffers, sizeof(caa_buffer)},
+    {"kernels", &caa_header::kernels, sizeof(caa_kernel)},
+    {"operands", &caa_header::operands, sizeof(caa_operand)},
+    {"commands", &caa_header::commands, sizeof(caa_command)},
+    {"entries", &caa_header::entries, sizeof(caa_entry)},
+    {"values", &caa_header::values, sizeof(caa_value)},
+    {"losses", &caa_header::losses, sizeof(caa_loss)},
+    {"reports", &caa_header::reports, sizeof(caa_report)},
     {"modules", &caa_header::modules, sizeof(caa_module)},
 };
 
@@ -62,9 +67,12 @@ private:
   }
 
   Status texts() const {
-    for (auto [value, name] : {std::pair{header_.compiler, "compiler's version"}, {header_.model_name, "model's name"},
-                               {header_.source, "source"}, {header_.settings, "settings"},
-                               {header_.plain_form, "plain form"}, {header_.final_ir, "final IR"},
+    for (auto [value, name] : {std::pair{header_.compiler, "compiler's version"},
+                               {header_.model_name, "model's name"},
+                               {header_.source, "source"},
+                               {header_.settings, "settings"},
+                               {header_.plain_form, "plain form"},
+                               {header_.final_ir, "final IR"},
                                {header_.analysis, "analysis"}})
       CAA_CHECK(text(value, name));
     return {};

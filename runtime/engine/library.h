@@ -16,8 +16,8 @@ Result<Isa> machineIsa();
 
 class Library {
 public:
-  /// Loads the code of `image` and finds every kernel for the best instruction set that both sides have. The environment
-  /// variable CAA_ISA=avx2 keeps from AVX-512.
+  /// Loads the code of `image` and finds every kernel for the best instruction set that both sides have. The
+  /// environment variable CAA_ISA=avx2 keeps from AVX-512.
   static Result<Library> load(Image image);
 
   const Image &image() const { return image_; }

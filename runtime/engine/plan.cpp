@@ -1,5 +1,5 @@
-// From an entry at a batch and a length to sizes, an arena and the certainty that every library call stays inside of its
-// buffers. (What a kernel touches is the compiler's word; its operands must at least begin inside.)
+// From an entry at a batch and a length to sizes, an arena and the certainty that every library call stays inside of
+// its buffers. (What a kernel touches is the compiler's word; its operands must at least begin inside.)
 #include "runtime/engine/executor.h"
 
 #include <algorithm>
@@ -135,8 +135,8 @@ private:
       auto a = command.transpose_a ? extent(k, m, command.lda) : extent(m, k, command.lda);
       auto b = command.transpose_b ? extent(n, k, command.ldb) : extent(k, n, command.ldb);
       auto c = extent(m, n, command.ldc);
-      if (!a || !b || !c || command.lda < (command.transpose_a ? m : k) || command.ldb < (command.transpose_b ? k : n) ||
-          command.ldc < n)
+      if (!a || !b || !c || command.lda < (command.transpose_a ? m : k) ||
+          command.ldb < (command.transpose_b ? k : n) || command.ldc < n)
         return image_.error(fmt::format("{} has impossible strides", what));
       CAA_CHECK(inside(operands[0], *a, lastRow, what));
       CAA_CHECK(inside(operands[1], *b, lastRow, what));

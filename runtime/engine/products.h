@@ -12,8 +12,8 @@
 
 namespace caa {
 
-/// C = alpha op(A) op(B) + beta C, row-major; op(A) is [m, k], op(B) is [k, n]. With transposeA, A is stored [k, m]; with
-/// transposeB, B is stored [n, k]. Row strides are in elements. With beta 0, C need not hold numbers.
+/// C = alpha op(A) op(B) + beta C, row-major; op(A) is [m, k], op(B) is [k, n]. With transposeA, A is stored [k, m];
+/// with transposeB, B is stored [n, k]. Row strides are in elements. With beta 0, C need not hold numbers.
 struct Product {
   int64_t m = 0, n = 0, k = 0;
   bool transposeA = false, transposeB = false;

@@ -1,7 +1,7 @@
 // A pool of threads that shares out the work items of a grid.
 //
-// Every item is done whole by one thread and owns what it writes, so results do not depend on who does what: equal parts
-// are handed out in advance where items cost the same, one by one where they do not (causal attention).
+// Every item is done whole by one thread and owns what it writes, so results do not depend on who does what: equal
+// parts are handed out in advance where items cost the same, one by one where they do not (causal attention).
 #pragma once
 
 #include <cstdint>

@@ -45,8 +45,9 @@ Result<AdamW> AdamW::create(const Image &image, const TrainSettings &settings) {
     uint32_t number = group == settings.groups.end() ? 0 : uint32_t(group - settings.groups.begin()) + 1;
     bool bounded = std::isfinite(parameter.low) || std::isfinite(parameter.high);
     for (size_t begin = 0; begin < parameter.elements; begin += blockSize)
-      optimizer.blocks_.push_back({size_t(parameter.offset) + begin, std::min<size_t>(blockSize, parameter.elements - begin),
-                                   number, parameter.decay != 0, bounded, float(parameter.low), float(parameter.high)});
+      optimizer.blocks_.push_back({size_t(parameter.offset) + begin,
+                                   std::min<size_t>(blockSize, parameter.elements - begin), number,
+                                   parameter.decay != 0, bounded, float(parameter.low), float(parameter.high)});
   }
   CAA_TRY(optimizer.first_, ParameterArena::allocate(image));
   CAA_TRY(optimizer.second_, ParameterArena::allocate(image));

@@ -12,7 +12,8 @@
 
 namespace caa {
 
-/// Norms of the gradient, by who clips by them: [0] is all parameters but those of groups that have a clip of their own.
+/// Norms of the gradient, by who clips by them: [0] is all parameters but those of groups that have a clip of their
+/// own.
 struct GradientNorms {
   std::vector<double> norms;
   std::vector<std::string> names; // "" first, then the groups'

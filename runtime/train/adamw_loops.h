@@ -10,9 +10,9 @@ namespace caa {
 /// What an update needs beside the arrays; all per step.
 struct AdamWStep {
   float beta1, beta2;
-  float gradientScale;                    // clipping
+  float gradientScale;                     // clipping
   float firstCorrection, secondCorrection; // 1 / (1 - beta^t)
-  float eps, rate, decay;                 // decay is rate * weight_decay
+  float eps, rate, decay;                  // decay is rate * weight_decay
 };
 
 struct OptimizerLoops {

@@ -8,8 +8,8 @@
 
 namespace caa {
 
-/// [rows, length] each, row-major. `position` counts from 0 in each row; `doc` is the number of end-of-text tokens before
-/// a token in its row.
+/// [rows, length] each, row-major. `position` counts from 0 in each row; `doc` is the number of end-of-text tokens
+/// before a token in its row.
 struct TokenBatch {
   int64_t rows = 0, length = 0;
   std::vector<int32_t> tokens, position, doc;

@@ -25,7 +25,8 @@ std::vector<std::byte> randomValue(const Image &image, const caa_value &value, i
     auto *integers = reinterpret_cast<int32_t *>(data.data());
     int64_t vocab = modelSetting(image, "vocab").value_or(1);
     for (int64_t i = 0; i < bytes / 4 && name != "doc"; ++i)
-      integers[i] = name == "position" ? int32_t(i % length) : int32_t(random.bits(uint64_t(i)) % uint64_t(std::max<int64_t>(vocab, 1)));
+      integers[i] = name == "position" ? int32_t(i % length)
+                                       : int32_t(random.bits(uint64_t(i)) % uint64_t(std::max<int64_t>(vocab, 1)));
   }
   return data;
 }
@@ -38,8 +39,8 @@ std::string labelOf(const Image &image, const EntryPlan &plan, const caa_command
     return std::string(image.text(image.kernels()[command.index].name));
   case CAA_COMMAND_PRODUCT: {
     auto m = size(command.m), n = size(command.n), k = size(command.k);
-    return fmt::format("product {}{} {} x {} x {}", command.transpose_a ? "T" : "N", command.transpose_b ? "T" : "N", m ? *m : 0,
-                       n ? *n : 0, k ? *k : 0);
+    return fmt::format("product {}{} {} x {} x {}", command.transpose_a ? "T" : "N", command.transpose_b ? "T" : "N",
+                       m ? *m : 0, n ? *n : 0, k ? *k : 0);
   }
   case CAA_COMMAND_FILL:
     return "fill";
@@ -63,8 +64,12 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
   CAA_TRY(ParameterArena * gradients, model.gradients());
   std::vector<float> scales(model.lossCount(), 1e-3f);
   std::vector<double> sums(model.lossCount()), counts(model.lossCount()), reports = model.emptyReports();
-  Bindings bindings{.parameters = model.parameters().values(), .gradients = gradients->values(), .lossScale = scales,
-                    .lossSum = sums, .lossCount = counts, .reports = reports};
+  Bindings bindings{.parameters = model.parameters().values(),
+                    .gradients = gradients->values(),
+                    .lossScale = scales,
+                    .lossSum = sums,
+                    .lossCount = counts,
+                    .reports = reports};
   std::vector<std::vector<std::byte>> storage;
   auto values = image.valuesOf(*plan->entry);
   for (size_t i = 0; i < values.size(); ++i) {
@@ -128,9 +133,10 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
 }
 
 std::string benchForPeople(const OrderedJson &result) {
-  std::string out = fmt::format("{}: {} x {} tokens in {:.2f} ms, {:.0f} tokens/s ({} threads, {})\n", result.value("entry", ""),
-                                result.value("batch", 0), result.value("length", 0), 1e3 * result.value("seconds", 0.0),
-                                result.value("tokens_per_s", 0.0), result.value("threads", 0), result.value("isa", ""));
+  std::string out =
+      fmt::format("{}: {} x {} tokens in {:.2f} ms, {:.0f} tokens/s ({} threads, {})\n", result.value("entry", ""),
+                  result.value("batch", 0), result.value("length", 0), 1e3 * result.value("seconds", 0.0),
+                  result.value("tokens_per_s", 0.0), result.value("threads", 0), result.value("isa", ""));
   for (const OrderedJson &line : result["kernels"])
     out += fmt::format("  {:<44} x{:<5} {:9.3f} ms {:5.1f} %  {}\n", line.value("name", ""), line.value("calls", 0),
                        1e3 * line.value("seconds", 0.0), 100 * line.value("share", 0.0), line.value("location", ""));

@@ -115,7 +115,8 @@ struct EntryCall {
 Result<CallTensors> runCall(Model &model, const CallRequest &request) {
   const Image &image = model.image();
   for (const caa_parameter &parameter : image.parameters())
-    if (auto found = request.parameters.find(std::string(image.text(parameter.name))); found != request.parameters.end())
+    if (auto found = request.parameters.find(std::string(image.text(parameter.name)));
+        found != request.parameters.end())
       std::copy(found->second.values.begin(), found->second.values.end(), model.parameters().of(parameter).begin());
 
   CallTensors outputs;
@@ -139,13 +140,17 @@ Result<CallTensors> runCall(Model &model, const CallRequest &request) {
 
   CAA_TRY(ParameterArena * gradients, model.gradients());
   std::string entry = request.name + ".gradient";
-  Bindings backward{.parameters = model.parameters().values(), .gradients = gradients->values(), .lossScale = scales,
-                    .lossSum = sums, .reports = reports};
+  Bindings backward{.parameters = model.parameters().values(),
+                    .gradients = gradients->values(),
+                    .lossScale = scales,
+                    .lossSum = sums,
+                    .reports = reports};
   CAA_CHECK((EntryCall{model, request, &outputs}.run(entry, std::move(backward))));
   for (uint64_t index : parametersOf(image, *image.findEntry(entry), CAA_BUFFER_GRADIENT)) {
     const caa_parameter &parameter = image.parameters()[index];
     auto values = gradients->of(parameter);
-    outputs["d_" + std::string(nameWithin(image, parameter, request.name))] = {shapeOf(parameter), {values.begin(), values.end()}, {}};
+    outputs["d_" + std::string(nameWithin(image, parameter, request.name))] = {
+        shapeOf(parameter), {values.begin(), values.end()}, {}};
   }
   return outputs;
 }

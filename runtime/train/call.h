@@ -1,7 +1,7 @@
 // Calling one attention or block by itself on tensors in files (`caa-run call`).
 //
-// Reading what goes in and writing what comes out know nothing of who computes: the compiled entries here, or the float64
-// interpreter (runtime/reference).
+// Reading what goes in and writing what comes out know nothing of who computes: the compiled entries here, or the
+// float64 interpreter (runtime/reference).
 #pragma once
 
 #include "runtime/store/safetensors.h"

@@ -66,8 +66,8 @@ private:
       if (value.direction == CAA_INPUT && value.per_token)
         if (const TensorView *tensor = file.find(image_.text(value.name))) {
           if (tensor->shape.size() < 2 || tensor->shape[0] < 1 || tensor->shape[1] < 1)
-            return inputError(fmt::format("{}: error: `{}` is {}, but should begin with batch and length", file.path().string(),
-                                          tensor->name, toString(tensor->shape)));
+            return inputError(fmt::format("{}: error: `{}` is {}, but should begin with batch and length",
+                                          file.path().string(), tensor->name, toString(tensor->shape)));
           request_.batch = tensor->shape[0];
           request_.length = tensor->shape[1];
           return {};
@@ -80,8 +80,8 @@ private:
     if (value.per_token)
       full = {request_.batch, request_.length, value.heads, value.width};
     if (tensor.shape != due && tensor.shape != full)
-      return inputError(fmt::format("{}: error: `{}` is {}, not {}", file.path().string(), tensor.name, toString(tensor.shape),
-                                    toString(due)));
+      return inputError(fmt::format("{}: error: `{}` is {}, not {}", file.path().string(), tensor.name,
+                                    toString(tensor.shape), toString(due)));
     CallTensor out{full, {}, {}};
     if (isTokenInput(value)) {
       CAA_TRY(out.integers, toInt32(tensor));
@@ -134,7 +134,8 @@ private:
         CAA_CHECK(copyAsFloat32(*tensor, values));
         used_.insert(name);
       }
-      request_.parameters[std::string(image_.text(parameter.name))] = {shapeOf(parameter), {values.begin(), values.end()}, {}};
+      request_.parameters[std::string(image_.text(parameter.name))] = {
+          shapeOf(parameter), {values.begin(), values.end()}, {}};
     }
     return {};
   }
@@ -152,12 +153,14 @@ private:
         continue;
       }
       auto losses = image_.losses();
-      if (std::none_of(losses.begin(), losses.end(), [&](const caa_loss &l) { return image_.text(l.name) == tensor.name; }))
-        return inputError(fmt::format("{}: error: `{}` has neither an output nor a loss `{}`", path.string(), request_.name,
-                                      tensor.name));
+      if (std::none_of(losses.begin(), losses.end(),
+                       [&](const caa_loss &l) { return image_.text(l.name) == tensor.name; }))
+        return inputError(fmt::format("{}: error: `{}` has neither an output nor a loss `{}`", path.string(),
+                                      request_.name, tensor.name));
       CAA_TRY(auto value, toFloat32(tensor));
       if (value.size() != 1)
-        return inputError(fmt::format("{}: error: the gradient of loss `{}` should be one number", path.string(), tensor.name));
+        return inputError(
+            fmt::format("{}: error: the gradient of loss `{}` should be one number", path.string(), tensor.name));
       request_.lossGradients[tensor.name] = value[0];
     }
     if (!request_.outGradient) { // the losses' alone

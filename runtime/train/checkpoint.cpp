@@ -76,7 +76,8 @@ Error damaged(const Path &file, std::string_view what) {
 
 Status writeConfig(const Path &path, const Image &image) {
   CAA_TRY(Json model, modelSettings(image));
-  Json config = {{"model_type", std::string(image.modelName())}, {"compiler", std::string(image.text(image.header().compiler))}};
+  Json config = {{"model_type", std::string(image.modelName())},
+                 {"compiler", std::string(image.text(image.header().compiler))}};
   config.update(model);
   return writeFile(path, config.dump(2) + "\n");
 }

@@ -2,8 +2,8 @@
 //
 //   checkpoint-<step>/ model.safetensors  optimizer.safetensors  config.json  tokenizer.json  state.json
 //
-// The folder is filled aside and renamed into place (files.h), so `kill -9` leaves the one before. `state.json` holds the
-// SHA-256 of the other files and one of itself.
+// The folder is filled aside and renamed into place (files.h), so `kill -9` leaves the one before. `state.json` holds
+// the SHA-256 of the other files and one of itself.
 #pragma once
 
 #include "runtime/base/json.h"
@@ -15,18 +15,18 @@ namespace caa {
 
 /// What a run needs to go on, beside tensors.
 struct RunState {
-  int64_t step = 0;        // steps done
-  int64_t updates = 0;     // of them, those that were applied (no NaN)
-  uint64_t position = 0;   // rows of the training data that were read
-  uint64_t seed = 0;       // of initialisation and data order; every random number is a function of it and a counter
-  int64_t steps = 0;       // the schedule's length
-  int64_t microBatch = 0;  // gradients add up in this rhythm
-  std::string modelSeal;   // of the .so
-  std::string dataId;      // what the rows came from
+  int64_t step = 0;       // steps done
+  int64_t updates = 0;    // of them, those that were applied (no NaN)
+  uint64_t position = 0;  // rows of the training data that were read
+  uint64_t seed = 0;      // of initialisation and data order; every random number is a function of it and a counter
+  int64_t steps = 0;      // the schedule's length
+  int64_t microBatch = 0; // gradients add up in this rhythm
+  std::string modelSeal;  // of the .so
+  std::string dataId;     // what the rows came from
   std::string isa;
   unsigned threads = 0;
-  Json settings;           // the training settings
-  double seconds = 0;      // of training so far
+  Json settings;      // the training settings
+  double seconds = 0; // of training so far
 };
 
 class Checkpoint {

@@ -41,24 +41,28 @@ std::string attends(const OrderedJson &analysis) {
 } // namespace
 
 std::string describeForPeople(const OrderedJson &d) {
-  std::string out = fmt::format("{} ({})\n  compiled by caac {}, for {}\n\nParameters\n", d.value("model", ""),
-                                d.value("file", ""), d.value("compiler", ""), fmt::join(d["targets"].get<std::vector<std::string>>(), ", "));
+  std::string out =
+      fmt::format("{} ({})\n  compiled by caac {}, for {}\n\nParameters\n", d.value("model", ""), d.value("file", ""),
+                  d.value("compiler", ""), fmt::join(d["targets"].get<std::vector<std::string>>(), ", "));
   for (const OrderedJson &p : d["parameters"])
-    out += fmt::format("  {:<64} {:<18} {:>13}  {}{}{}\n", p.value("name", ""), p["shape"].dump(), grouped(p.value("elements", int64_t(0))),
-                       p.value("init", ""), p.value("decay", false) ? "" : ", no decay",
+    out += fmt::format("  {:<64} {:<18} {:>13}  {}{}{}\n", p.value("name", ""), p["shape"].dump(),
+                       grouped(p.value("elements", int64_t(0))), p.value("init", ""),
+                       p.value("decay", false) ? "" : ", no decay",
                        p.contains("group") ? ", group " + p.value("group", "") : "");
   out += fmt::format("  matrix parameters outside the embedding: {}\n  parameters in all: {}\n",
                      grouped(d.value("matrix_parameters_outside_embedding", int64_t(0))),
                      grouped(d.value("parameters_in_all", int64_t(0))));
-  out += fmt::format("  with gradients and optimizer state: {}\n\nEntries\n", formatBytes(d.value("state_bytes", int64_t(0))));
+  out += fmt::format("  with gradients and optimizer state: {}\n\nEntries\n",
+                     formatBytes(d.value("state_bytes", int64_t(0))));
   for (const OrderedJson &e : d["entries"])
-    out += fmt::format("  {:<24} {} x {} tokens: arena {}, {} commands, {}FLOP in products, {}FLOP in kernels\n", e.value("name", ""),
-                       e.value("batch", 0), e.value("length", 0), formatBytes(e.value("arena_bytes", int64_t(0))), e.value("commands", 0),
+    out += fmt::format("  {:<24} {} x {} tokens: arena {}, {} commands, {}FLOP in products, {}FLOP in kernels\n",
+                       e.value("name", ""), e.value("batch", 0), e.value("length", 0),
+                       formatBytes(e.value("arena_bytes", int64_t(0))), e.value("commands", 0),
                        formatCount(e.value("product_flops", 0.0)), formatCount(e.value("kernel_flops", 0.0)));
   out += "\nKernels\n";
   for (const OrderedJson &k : d["kernels"])
-    out += fmt::format("  {:<32} x{:<5} {:<28} {}\n", k.value("name", ""), k.value("launches", 0), k.value("location", ""),
-                       fmt::join(k["isa"].get<std::vector<std::string>>(), ", "));
+    out += fmt::format("  {:<32} x{:<5} {:<28} {}\n", k.value("name", ""), k.value("launches", 0),
+                       k.value("location", ""), fmt::join(k["isa"].get<std::vector<std::string>>(), ", "));
   out += attends(d["analysis"]);
   while (!out.empty() && out.back() == '\n')
     out.pop_back();

@@ -19,7 +19,8 @@ struct Evaluation {
 
 /// Rows [0, rows) in batches of at most `batch`; `read` makes rows [begin, begin + count). `progress` may be null.
 Result<Evaluation> evaluateRows(Model &model, int64_t rows, int64_t batch,
-                                const std::function<TokenBatch(int64_t begin, int64_t count)> &read, Progress *progress);
+                                const std::function<TokenBatch(int64_t begin, int64_t count)> &read,
+                                Progress *progress);
 
 /// Nats per token as bits per byte of text.
 double bitsPerByte(double nats, double bytesPerToken);

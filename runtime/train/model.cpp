@@ -80,10 +80,14 @@ Status Model::countLosses(const TokenBatch &batch, std::span<double> counts) {
   return run("loss_counts", batch, std::move(bindings));
 }
 
-Status Model::microStep(const TokenBatch &batch, std::span<float> scales, std::span<double> sums, std::span<double> reports) {
+Status Model::microStep(const TokenBatch &batch, std::span<float> scales, std::span<double> sums,
+                        std::span<double> reports) {
   CAA_TRY(ParameterArena * slopes, gradients());
-  Bindings bindings{.parameters = parameters_.values(), .gradients = slopes->values(), .lossScale = scales,
-                    .lossSum = sums, .reports = reports};
+  Bindings bindings{.parameters = parameters_.values(),
+                    .gradients = slopes->values(),
+                    .lossScale = scales,
+                    .lossSum = sums,
+                    .reports = reports};
   return run("micro_step", batch, std::move(bindings));
 }
 

@@ -22,7 +22,9 @@ Shape shapeOf(const caa_parameter &parameter) { return {parameter.shape, paramet
 
 std::span<const caa_parameter> modelParameters(const Image &image) {
   auto all = image.parameters();
-  auto end = std::find_if(all.begin(), all.end(), [&](const caa_parameter &p) { return image.text(p.name).find(':') != std::string_view::npos; });
+  auto end = std::find_if(all.begin(), all.end(), [&](const caa_parameter &p) {
+    return image.text(p.name).find(':') != std::string_view::npos;
+  });
   return all.first(size_t(end - all.begin()));
 }
 
@@ -36,7 +38,8 @@ std::string_view nameWithin(const Image &image, const caa_parameter &parameter, 
 std::vector<TensorView> ParameterArena::views(const Image &image, std::string_view prefix) const {
   std::vector<TensorView> views;
   for (const caa_parameter &parameter : modelParameters(image))
-    views.push_back(viewOf(std::string(prefix) + std::string(image.text(parameter.name)), shapeOf(parameter), of(parameter)));
+    views.push_back(
+        viewOf(std::string(prefix) + std::string(image.text(parameter.name)), shapeOf(parameter), of(parameter)));
   return views;
 }
 
@@ -67,22 +70,24 @@ void initialise(const Image &image, const ParameterArena &arena, uint64_t seed, 
 
 namespace {
 
-/// Tensors that published files may hold beside a model's parameters: what could be computed again, or the head's weight
-/// where it is the table's (tied).
+/// Tensors that published files may hold beside a model's parameters: what could be computed again, or the head's
+/// weight where it is the table's (tied).
 bool isHarmless(const TensorFile &file, const TensorView &extra) {
   if (extra.name.ends_with("rotary_emb.inv_freq") || extra.name.ends_with(".attn.bias") ||
       extra.name.ends_with(".attn.masked_bias"))
     return true;
-  return extra.name == "lm_head.weight" && std::any_of(file.tensors().begin(), file.tensors().end(), [&](const TensorView &other) {
-    return other.name != extra.name && other.dtype == extra.dtype && other.shape == extra.shape &&
-           other.bytes.size() == extra.bytes.size() &&
-           std::memcmp(other.bytes.data(), extra.bytes.data(), extra.bytes.size()) == 0;
-  });
+  return extra.name == "lm_head.weight" &&
+         std::any_of(file.tensors().begin(), file.tensors().end(), [&](const TensorView &other) {
+           return other.name != extra.name && other.dtype == extra.dtype && other.shape == extra.shape &&
+                  other.bytes.size() == extra.bytes.size() &&
+                  std::memcmp(other.bytes.data(), extra.bytes.data(), extra.bytes.size()) == 0;
+         });
 }
 
 } // namespace
 
-Status loadParameters(const Image &image, const ParameterArena &arena, const TensorFile &file, std::string_view prefix) {
+Status loadParameters(const Image &image, const ParameterArena &arena, const TensorFile &file,
+                      std::string_view prefix) {
   std::string faults;
   std::set<std::string> known;
   for (const caa_parameter &parameter : modelParameters(image)) {
@@ -99,7 +104,8 @@ Status loadParameters(const Image &image, const ParameterArena &arena, const Ten
     if (tensor.name.starts_with(prefix) && !known.contains(tensor.name) && !isHarmless(file, tensor))
       faults += fmt::format("\n  not in the model: {}", tensor.name);
   if (!faults.empty())
-    return inputError(fmt::format("{}: error: does not fit the model `{}`:{}", file.path().string(), image.modelName(), faults));
+    return inputError(
+        fmt::format("{}: error: does not fit the model `{}`:{}", file.path().string(), image.modelName(), faults));
   for (const caa_parameter &parameter : modelParameters(image)) {
     std::string name = std::string(prefix) + std::string(image.text(parameter.name));
     if (auto status = copyAsFloat32(*file.find(name), arena.of(parameter)); !status)

@@ -38,9 +38,10 @@ std::string_view nameWithin(const Image &image, const caa_parameter &parameter, 
 /// Fills every parameter as its `init` says. Depends on seed and name only.
 void initialise(const Image &image, const ParameterArena &arena, uint64_t seed, Threads &threads);
 
-/// Fills the model's parameters from tensors named `prefix` + name. All that is missing, of the wrong shape or (but for what a tied
-/// copy or a table of sines would be) in the file and not in the model is listed in one error.
-Status loadParameters(const Image &image, const ParameterArena &arena, const TensorFile &file, std::string_view prefix = {});
+/// Fills the model's parameters from tensors named `prefix` + name. All that is missing, of the wrong shape or (but for
+/// what a tied copy or a table of sines would be) in the file and not in the model is listed in one error.
+Status loadParameters(const Image &image, const ParameterArena &arena, const TensorFile &file,
+                      std::string_view prefix = {});
 
 /// As published counts have it: elements of matrices that are no table of embeddings, and of all parameters.
 struct ParameterCounts {

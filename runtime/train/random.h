@@ -1,5 +1,5 @@
-// Random numbers by counter: number `i` of a stream is a function of the stream's key and i alone, so that any thread can
-// make any part and a resumed run needs no state but the key.
+// Random numbers by counter: number `i` of a stream is a function of the stream's key and i alone, so that any thread
+// can make any part and a resumed run needs no state but the key.
 //
 // The mixer is SplitMix64's (Steele, Lea and Flood 2014).
 #pragma once

@@ -30,9 +30,10 @@ Result<TrainingRows> TrainingRows::shuffled(const PreparedData &data, int64_t co
   source.stream_ = data.tokens(Split::Train);
   source.rows_ = source.stream_.rows(uint64_t(context));
   if (source.rows_ == 0)
-    return inputError(fmt::format("{}: error: the training split has {} tokens, less than one row of {}; prepare more text with "
-                                  "`caa-run data prepare`",
-                                  data.folder().string(), source.stream_.size(), context));
+    return inputError(
+        fmt::format("{}: error: the training split has {} tokens, less than one row of {}; prepare more text with "
+                    "`caa-run data prepare`",
+                    data.folder().string(), source.stream_.size(), context));
   source.length_ = context;
   source.order_.emplace(source.rows_, seed);
   source.endOfText_ = data.manifest().endOfText;

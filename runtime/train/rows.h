@@ -17,7 +17,8 @@ class TrainingRows {
 public:
   /// Shuffled anew each epoch. An error if the training split has no row.
   static Result<TrainingRows> shuffled(const PreparedData &data, int64_t context, uint64_t seed);
-  /// Rows in order, from the start again after the last. A rest shorter than `context` counts only if it is all there is.
+  /// Rows in order, from the start again after the last. A rest shorter than `context` counts only if it is all there
+  /// is.
   static Result<TrainingRows> inOrder(const Path &tokens, int64_t context, std::optional<int32_t> endOfText);
 
   uint64_t rows() const { return rows_; }
@@ -36,7 +37,8 @@ private:
   std::string id_;
 };
 
-/// The whole rows of a token file as one batch, a single shorter row if there is none; every id is checked by the caller.
+/// The whole rows of a token file as one batch, a single shorter row if there is none; every id is checked by the
+/// caller.
 Result<TokenBatch> readTokenRows(const Path &path, int64_t context, std::optional<int32_t> endOfText);
 
 } // namespace caa

@@ -18,9 +18,8 @@ int32_t chooseToken(std::span<const float> logits, const Sampling &sampling, dou
   size_t kept = order.size();
   if (sampling.topK > 0 && size_t(sampling.topK) < kept) {
     kept = size_t(sampling.topK);
-    std::nth_element(order.begin(), order.begin() + int64_t(kept) - 1, order.end(), [&](int32_t a, int32_t b) {
-      return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
-    });
+    std::nth_element(order.begin(), order.begin() + int64_t(kept) - 1, order.end(),
+                     [&](int32_t a, int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
     order.resize(kept);
     std::sort(order.begin(), order.end());
   }

@@ -19,8 +19,8 @@ struct Sampling {
 /// The index of the token chosen by `uniform` in (0, 1); equal logits follow the lower index.
 int32_t chooseToken(std::span<const float> logits, const Sampling &sampling, double uniform);
 
-/// Continues `tokens` (not empty), calling `emit` for each new token, until `length` or the end-of-text token. Beyond the
-/// context the text's last `context` tokens count.
+/// Continues `tokens` (not empty), calling `emit` for each new token, until `length` or the end-of-text token. Beyond
+/// the context the text's last `context` tokens count.
 Status generate(Model &model, std::vector<int32_t> tokens, const Sampling &sampling, int32_t endOfText, int64_t context,
                 const std::function<void(int32_t)> &emit);
 

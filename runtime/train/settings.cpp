@@ -51,9 +51,12 @@ Status readOptimizer(const Json &json, OptimizerSettings &out) {
       const char *name;
       double OptimizerSettings::*member;
     };
-    const Field fields[] = {{"lr", &OptimizerSettings::lr},       {"beta1", &OptimizerSettings::beta1},
-                            {"beta2", &OptimizerSettings::beta2}, {"eps", &OptimizerSettings::eps},
-                            {"weight_decay", &OptimizerSettings::weightDecay}, {"clip", &OptimizerSettings::clip}};
+    const Field fields[] = {{"lr", &OptimizerSettings::lr},
+                            {"beta1", &OptimizerSettings::beta1},
+                            {"beta2", &OptimizerSettings::beta2},
+                            {"eps", &OptimizerSettings::eps},
+                            {"weight_decay", &OptimizerSettings::weightDecay},
+                            {"clip", &OptimizerSettings::clip}};
     auto field = std::find_if(std::begin(fields), std::end(fields), [&](const Field &f) { return key == f.name; });
     if (field == std::end(fields))
       return unknown(path, {"lr", "beta1", "beta2", "eps", "weight_decay", "clip"});
@@ -136,7 +139,8 @@ Result<TrainSettings> readSettings(const Json &train) {
       CAA_TRY(int64_t seed, integerOf(value, key, 0));
       out.seed = uint64_t(seed);
     } else {
-      return unknown(key, {"data", "tokenizer", "precision", "optimizer", "groups", "batch", "steps", "schedule", "seed"})
+      return unknown(key,
+                     {"data", "tokenizer", "precision", "optimizer", "groups", "batch", "steps", "schedule", "seed"})
           .error();
     }
   }
@@ -150,7 +154,8 @@ Status applyOverride(Json &train, std::string_view text) {
   if (equals == std::string_view::npos || key.empty())
     return usageError(fmt::format("--set {}: expected train.KEY=VALUE", text));
   if (!key.starts_with("train."))
-    return usageError(fmt::format("--set {0}: `{1}` is part of the compiled model: compile with `caac --set {0}`", text, key));
+    return usageError(
+        fmt::format("--set {0}: `{1}` is part of the compiled model: compile with `caac --set {0}`", text, key));
   key.erase(0, 6);
   if (key == "precision")
     return usageError(fmt::format("--set {0}: the precision is compiled in: compile with `caac --set {0}`", text));
@@ -216,7 +221,7 @@ Json TrainSettings::toJson() const {
   json["batch"] = batch;
   json["steps"] = steps;
   json["seed"] = seed;
-  json["optimizer"] = {{"kind", "adamw"},       {"lr", optimizer.lr},   {"beta1", optimizer.beta1},
+  json["optimizer"] = {{"kind", "adamw"},          {"lr", optimizer.lr},   {"beta1", optimizer.beta1},
                        {"beta2", optimizer.beta2}, {"eps", optimizer.eps}, {"weight_decay", optimizer.weightDecay},
                        {"clip", optimizer.clip}};
   json["groups"] = Json::array();

@@ -45,8 +45,8 @@ std::optional<int64_t> modelSetting(const Image &image, std::string_view name);
 /// The `model` part of the settings.
 Result<Json> modelSettings(const Image &image);
 
-/// A constant as `--set` writes it: numbers with + - * / ^, truth values, words, strings, `name(key = value, ...)`, lists.
-/// Records become objects with `kind` (docs/settings.md). Errors say what was expected.
+/// A constant as `--set` writes it: numbers with + - * / ^, truth values, words, strings, `name(key = value, ...)`,
+/// lists. Records become objects with `kind` (docs/settings.md). Errors say what was expected.
 Result<Json> parseConstant(std::string_view text);
 
 } // namespace caa

@@ -15,15 +15,20 @@ Result<PreparedData> openPrepared(const std::string &data, const Image &image) {
   if (data.empty() || data.find('/') != std::string::npos || !fs::exists(folder, error))
     folder = data;
   if (data.empty() || !fs::exists(folder, error))
-    return inputError(fmt::format("there is no data at `{}`: make some with `caa-run data prepare FILES... -o {} --tokenizer T`, "
-                                  "or name a prepared folder with `--data`",
-                                  data, data.empty() ? "DIR" : data.find('/') == std::string::npos ? "data/" + data : data));
+    return inputError(
+        fmt::format("there is no data at `{}`: make some with `caa-run data prepare FILES... -o {} --tokenizer T`, "
+                    "or name a prepared folder with `--data`",
+                    data,
+                    data.empty()                          ? "DIR"
+                    : data.find('/') == std::string::npos ? "data/" + data
+                                                          : data));
   CAA_TRY(auto opened, PreparedData::open(folder));
   auto vocab = modelSetting(image, "vocab");
   if (vocab && opened.manifest().vocabSize > *vocab)
-    return inputError(fmt::format("`{0}` was prepared with {1} token ids, but the model's vocabulary has {2}: compile it with "
-                                  "`caac --set vocab={1}`",
-                                  folder.string(), opened.manifest().vocabSize, *vocab));
+    return inputError(
+        fmt::format("`{0}` was prepared with {1} token ids, but the model's vocabulary has {2}: compile it with "
+                    "`caac --set vocab={1}`",
+                    folder.string(), opened.manifest().vocabSize, *vocab));
   return opened;
 }
 

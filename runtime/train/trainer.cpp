@@ -16,7 +16,7 @@
 namespace caa {
 namespace {
 
-constexpr int toleratedSkips = 5;    // steps in a row whose gradient is no number
+constexpr int toleratedSkips = 5;      // steps in a row whose gradient is no number
 constexpr int64_t validationRows = 64; // of the validation split, evenly spread
 
 using Clock = std::chrono::steady_clock;
@@ -86,9 +86,10 @@ Status Trainer::step() {
     CAA_CHECK(validate(row));
   CAA_CHECK(log_->write(number, row));
   if (skippedInARow_ >= toleratedSkips)
-    return inputError(fmt::format("{} steps in a row gave a loss or gradient that is no finite number: stopped. The last good "
-                                  "checkpoint is {}; a lower `--set train.optimizer.lr` may help",
-                                  skippedInARow_, lastSaved_.empty() ? "none" : "`" + lastSaved_.string() + "`"));
+    return inputError(
+        fmt::format("{} steps in a row gave a loss or gradient that is no finite number: stopped. The last good "
+                    "checkpoint is {}; a lower `--set train.optimizer.lr` may help",
+                    skippedInARow_, lastSaved_.empty() ? "none" : "`" + lastSaved_.string() + "`"));
   return {};
 }
 
@@ -129,7 +130,8 @@ Status Trainer::validate(OrderedJson &row) {
 }
 
 Status Trainer::save() {
-  CAA_TRY(lastSaved_, saveCheckpoint(run_, {model_->image(), model_->parameters(), *optimizer_, state_, tokenizer_}, options_.keep));
+  CAA_TRY(lastSaved_, saveCheckpoint(run_, {model_->image(), model_->parameters(), *optimizer_, state_, tokenizer_},
+                                     options_.keep));
   return {};
 }
 
@@ -142,7 +144,8 @@ Status Trainer::run() {
   bool stopped = stopRequested();
   while (state_.step < last_ && !stopped) {
     CAA_CHECK(step());
-    progress_->update(uint64_t(state_.step), fmt::format("loss {:.4f}  {} tokens/s", lastLoss_, formatCount(lastRate_)));
+    progress_->update(uint64_t(state_.step),
+                      fmt::format("loss {:.4f}  {} tokens/s", lastLoss_, formatCount(lastRate_)));
     stopped = stopRequested();
     if (state_.step == last_ || stopped || (saveEvery > 0 && state_.step % saveEvery == 0))
       CAA_CHECK(save());
@@ -155,8 +158,8 @@ Status Trainer::run() {
 
 Status Trainer::finish(bool stopped) {
   if (stopped || state_.step < settings_.steps)
-    fmt::print(stderr, "stopped after step {} of {}; saved as {}\nto go on: caa-run train {} --resume {}\n", state_.step,
-               settings_.steps, lastSaved_.string(), options_.so.string(), run_.string());
+    fmt::print(stderr, "stopped after step {} of {}; saved as {}\nto go on: caa-run train {} --resume {}\n",
+               state_.step, settings_.steps, lastSaved_.string(), options_.so.string(), run_.string());
   if (stopped)
     return {};
   if (tokenizer_)
@@ -178,7 +181,8 @@ Status Trainer::sample() {
   CAA_TRY(int32_t endOfText, tokenizer->endOfText());
   std::vector<int32_t> made;
   Sampling sampling{.length = std::min<int64_t>(100, context_), .seed = settings_.seed};
-  CAA_CHECK(generate(*model_, {endOfText}, sampling, endOfText, context_, [&](int32_t token) { made.push_back(token); }));
+  CAA_CHECK(
+      generate(*model_, {endOfText}, sampling, endOfText, context_, [&](int32_t token) { made.push_back(token); }));
   auto text = printable(tokenizer->decode(made));
   fmt::print("a sample: {}\n", text);
   OrderedJson row;

@@ -1,8 +1,8 @@
 // Training: from options to a run folder with checkpoints, logs and a summary.
 //
-// A step: count the losses' pairs over the whole batch, run the micro-batches (gradients add up), look at the gradient's
-// norms (a NaN skips the step), update. Resuming gives the same bits: the order of rows is a function of the place, and
-// the optimizer's state is in the checkpoint.
+// A step: count the losses' pairs over the whole batch, run the micro-batches (gradients add up), look at the
+// gradient's norms (a NaN skips the step), update. Resuming gives the same bits: the order of rows is a function of the
+// place, and the optimizer's state is in the checkpoint.
 #pragma once
 
 #include "runtime/base/progress.h"

@@ -124,7 +124,8 @@ void Trainer::noteChanges() const {
   if (state_.modelSeal != model_->image().seal())
     fmt::print(stderr, "note: the model was compiled anew since the checkpoint\n");
   if (state_.microBatch != microBatch_)
-    fmt::print(stderr, "note: not bit-exact: the run's micro-batch was {}, now it is {}\n", state_.microBatch, microBatch_);
+    fmt::print(stderr, "note: not bit-exact: the run's micro-batch was {}, now it is {}\n", state_.microBatch,
+               microBatch_);
   if (state_.isa != nameOf(model_->library().isa()) || state_.threads != model_->threads().count())
     fmt::print(stderr, "note: not bit-exact: the run used {} threads with {}, now it is {} with {}\n", state_.threads,
                state_.isa, model_->threads().count(), nameOf(model_->library().isa()));
@@ -179,8 +180,9 @@ Status Trainer::checkMemory() {
   CAA_TRY(int64_t least, needed(1));
   auto advice = fits > 0 ? fmt::format("`--micro-batch {}` fits", fits)
                          : fmt::format("even a micro-batch of 1 needs {}", formatBytes(least));
-  return inputError(fmt::format("not enough memory: training at micro-batch {} needs {} and this machine has {} left; {}",
-                                microBatch_, formatBytes(bytes), formatBytes(available), advice));
+  return inputError(
+      fmt::format("not enough memory: training at micro-batch {} needs {} and this machine has {} left; {}",
+                  microBatch_, formatBytes(bytes), formatBytes(available), advice));
 }
 
 Status Trainer::openRun() {
@@ -188,8 +190,8 @@ Status Trainer::openRun() {
   if (options_.run) {
     run_ = *options_.run;
     if (!checkpoint_ && !checkpointsOf(run_).empty())
-      return usageError(fmt::format("`{}` holds a run already: `--resume auto` goes on with it, another `--run` starts anew",
-                                    run_.string()));
+      return usageError(fmt::format(
+          "`{}` holds a run already: `--resume auto` goes on with it, another `--run` starts anew", run_.string()));
   } else if (checkpoint_) {
     run_ = fs::canonical(checkpoint_->path(), error).parent_path();
     // A path as the user would write it.
@@ -199,7 +201,8 @@ Status Trainer::openRun() {
     std::time_t now = std::time(nullptr);
     run_ = Path("runs") / fmt::format("{}-{:%Y%m%d-%H%M%S}", model_->image().modelName(), fmt::localtime(now));
     for (int number = 2; fs::exists(run_, error); ++number)
-      run_ = Path("runs") / fmt::format("{}-{:%Y%m%d-%H%M%S}-{}", model_->image().modelName(), fmt::localtime(now), number);
+      run_ = Path("runs") /
+             fmt::format("{}-{:%Y%m%d-%H%M%S}-{}", model_->image().modelName(), fmt::localtime(now), number);
   }
   CAA_TRY(auto log, StepLog::open(run_, state_.step));
   log_.emplace(std::move(log));
@@ -219,8 +222,8 @@ Status Trainer::openRun() {
   if (checkpoint_)
     lastSaved_ = checkpoint_->path();
   CAA_TRY(auto plan, planEntry(model_->image(), "micro_step", microBatch_, rows_->length()));
-  // Of the work, only the products' is known exactly (kernels give estimates): the log's `mfu` is the share of the measured
-  // rate of products that the step's products alone account for.
+  // Of the work, only the products' is known exactly (kernels give estimates): the log's `mfu` is the share of the
+  // measured rate of products that the step's products alone account for.
   flopsPerToken_ = plan.productFlops / double(microBatch_ * rows_->length());
   peak_ = measureProductPeak(model_->threads());
   return {};
@@ -232,7 +235,8 @@ void Trainer::describe() const {
   auto plan = planEntry(image, "micro_step", microBatch_, rows_->length());
   fmt::print(stderr, "{}: {} parameters, {} outside of the embedding's matrices\n", image.modelName(),
              formatCount(double(counts.all)), formatCount(double(counts.matricesOutsideEmbedding)));
-  fmt::print(stderr, "{} rows of {} tokens a step in micro-batches of {}; {} of arena, {} for parameters and optimizer\n",
+  fmt::print(stderr,
+             "{} rows of {} tokens a step in micro-batches of {}; {} of arena, {} for parameters and optimizer\n",
              settings_.batch, rows_->length(), microBatch_, formatBytes(plan ? plan->arena.bytes : 0),
              formatBytes(parameterElements(image) * 16));
   fmt::print(stderr, "{} threads with {}; products run at {:.0f} GFLOP/s here\n", model_->threads().count(),

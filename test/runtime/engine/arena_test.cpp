@@ -36,7 +36,8 @@ TEST(Arena, BuffersThatLiveTogetherNeverShareBytes) {
         bool together = lives[a].first <= lives[b].last && lives[b].first <= lives[a].last;
         bool apart = plan->offsets[a] + lives[a].bytes <= plan->offsets[b] ||
                      plan->offsets[b] + lives[b].bytes <= plan->offsets[a];
-        EXPECT_TRUE(!together || apart || lives[a].bytes == 0 || lives[b].bytes == 0) << "seeded afresh, round " << round;
+        EXPECT_TRUE(!together || apart || lives[a].bytes == 0 || lives[b].bytes == 0)
+            << "seeded afresh, round " << round;
       }
     }
     EXPECT_GE(plan->bytes, most);

@@ -100,7 +100,8 @@ TEST_F(Sample, LogitsAndCountsComeOut) {
   auto tokens = someTokens(10);
   std::vector<int32_t> zeros(10);
   std::vector<float> logits(10 * wide);
-  ASSERT_TRUE(executor.run(plan, {parameters, {}, {}, {}, {}, {}, {tokens.data(), zeros.data(), zeros.data(), logits.data()}}));
+  ASSERT_TRUE(
+      executor.run(plan, {parameters, {}, {}, {}, {}, {}, {tokens.data(), zeros.data(), zeros.data(), logits.data()}}));
   for (int64_t row = 0; row < 10; ++row) {
     double y[width], z[wide];
     forward(tokens[row], y, z);
@@ -118,7 +119,8 @@ TEST_F(Sample, ExportsRunOnTheirValues) {
   Executor executor(library, threads);
   auto plan = *planEntry(library.image(), "add.gradient", 1, 3);
   std::vector<float> a(24, 1), b(24, 2), dOut(24, 7), out(24), dA(24), dB(24);
-  ASSERT_TRUE(executor.run(plan, {{}, {}, {}, {}, {}, {}, {a.data(), b.data(), dOut.data(), out.data(), dA.data(), dB.data()}}));
+  ASSERT_TRUE(executor.run(
+      plan, {{}, {}, {}, {}, {}, {}, {a.data(), b.data(), dOut.data(), out.data(), dA.data(), dB.data()}}));
   EXPECT_EQ(out, std::vector<float>(24, 3));
   EXPECT_EQ(dA, dOut);
   EXPECT_EQ(dB, dOut);

@@ -45,7 +45,8 @@ TEST_P(Products, AgreeWithAFloat64Sum) {
           }
           double sum = 0, magnitude = 0;
           for (int64_t i = 0; i < k; ++i) {
-            double term = double(ta ? a[i * lda + row] : a[row * lda + i]) * (tb ? b[column * ldb + i] : b[i * ldb + column]);
+            double term =
+                double(ta ? a[i * lda + row] : a[row * lda + i]) * (tb ? b[column * ldb + i] : b[i * ldb + column]);
             sum += term;
             magnitude += std::abs(term);
           }
@@ -59,7 +60,8 @@ TEST_P(Products, AgreeWithAFloat64Sum) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Products,
                          testing::Values(Case{1, 1, 1}, Case{1, 7, 64}, Case{5, 1, 3}, Case{33, 17, 65},
-                                         Case{128, 64, 256}, Case{100, 300, 31}, Case{4, 4, 0}, Case{257, 3, 513}));
+                                         Case{128, 64, 256}, Case{100, 300, 31}, Case{4, 4, 0}, Case{257, 3, 513},
+                                         Case{1100, 33, 1025}));
 
 TEST(ProductRuns, GiveTheSameBitsEveryTime) {
   Threads threads(2);

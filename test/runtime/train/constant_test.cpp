@@ -27,7 +27,8 @@ TEST(Constant, WordsStringsListsAndRecordsAreRead) {
 }
 
 TEST(Constant, NonsenseIsRefused) {
-  for (const char *text : {"", "1 +", "(1", "[1", "adamw(lr = )", "1 / 0", "1 2", "word + 1", "\"open", "adamw(lr = 1", "$"}) {
+  for (const char *text :
+       {"", "1 +", "(1", "[1", "adamw(lr = )", "1 / 0", "1 2", "word + 1", "\"open", "adamw(lr = 1", "$"}) {
     auto value = parseConstant(text);
     EXPECT_FALSE(value) << text;
     if (!value) {

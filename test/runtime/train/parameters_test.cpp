@@ -19,7 +19,8 @@ protected:
 };
 
 TEST_F(Parameters, AreInitialisedByNameAndSeed) {
-  auto first = *ParameterArena::allocate(image), again = *ParameterArena::allocate(image), other = *ParameterArena::allocate(image);
+  auto first = *ParameterArena::allocate(image), again = *ParameterArena::allocate(image),
+       other = *ParameterArena::allocate(image);
   Threads one(1);
   initialise(image, first, 3, threads);
   initialise(image, again, 3, one);

@@ -33,9 +33,10 @@ TEST_F(Settings, HaveTheLanguagesDefaults) {
 }
 
 TEST_F(Settings, AreOverriddenByKey) {
-  auto settings = trainSettings(image, {"train.optimizer.lr=1e-3", "train.batch=2^5", "train.schedule=wsd(warmup=3,decay=4,end=1e-5)",
-                                        "train.groups=[group(\"gate\", weight_decay = 0)]", "train.groups.gate.clip=0.1",
-                                        "train.groups.gate.lr=0.5", "train.data=bible", "train.seed=7"});
+  auto settings = trainSettings(
+      image, {"train.optimizer.lr=1e-3", "train.batch=2^5", "train.schedule=wsd(warmup=3,decay=4,end=1e-5)",
+              "train.groups=[group(\"gate\", weight_decay = 0)]", "train.groups.gate.clip=0.1",
+              "train.groups.gate.lr=0.5", "train.data=bible", "train.seed=7"});
   ASSERT_TRUE(settings) << settings.error().message;
   EXPECT_EQ(settings->optimizer.lr, 1e-3);
   EXPECT_EQ(settings->batch, 32);
