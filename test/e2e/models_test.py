@@ -46,7 +46,18 @@ class Models(ModelTest):
             check(found["d_" + name], exact[2][name], limit, f"{what}: gradient of {name}")
 
     def test_qwen_dense_with_grouped_queries(self):
-        self.compare("qwen_dense", SMALL, "dense", lengths=(1 + 1, 3, 33, None))
+        self.compare("qwen_dense", SMALL, "dense", lengths=(2, 3, 33, None))
+
+    def test_a_single_token_has_logits_and_no_loss(self):
+        generator = np.random.default_rng()
+        library = self.compile("qwen_dense", [*settings(SMALL, SMALL), "train.precision=fp32"])
+        weights = random_parameters(self.parameters(library), generator)
+        tokens = generator.integers(0, SMALL["vocab"], (1, 1))
+        found = self.evaluate(library, weights, tokens)
+        exact = decoders.qwen_logits({n: jnp.asarray(w, jnp.float64) for n, w in weights.items()}, jnp.asarray(tokens[0]), SMALL, "dense")
+        check(found["logits"][0], exact, 1e-5, "logits of one token")
+        for name in weights:
+            self.assertEqual(np.abs(found["d_" + name]).max(), 0, name)
 
     def test_qwen_dense_untied_with_its_own_head_dim(self):
         self.compare("qwen_dense", SMALL | {"head_dim": 12, "kv_heads": 4}, "dense", sets=["tied=false"])
