@@ -4,12 +4,33 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
 
 namespace caa {
 
 Result<Json> parseJson(const Path &path, std::string_view text) {
+  // The keys of each object that is open, to find one that occurs twice: readers differ in which value they take then.
+  std::vector<std::unordered_set<std::string>> keys;
+  std::optional<std::string> twice;
+  auto watch = [&](int, Json::parse_event_t event, Json &parsed) {
+    if (event == Json::parse_event_t::object_start)
+      keys.emplace_back();
+    else if (event == Json::parse_event_t::object_end)
+      keys.pop_back();
+    else if (event == Json::parse_event_t::key && !twice)
+      if (const auto &key = parsed.get_ref<const std::string &>(); !keys.back().insert(key).second)
+        twice = key;
+    return true;
+  };
   try {
-    return Json::parse(text);
+    auto json = Json::parse(text, watch);
+    if (twice)
+      return inputError(fmt::format("{}: error: it contradicts itself: the key `{}` occurs twice in one object",
+                                    path.string(), *twice));
+    return json;
   } catch (const Json::parse_error &error) {
     size_t at = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
     auto before = text.substr(0, at);

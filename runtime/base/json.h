@@ -13,7 +13,7 @@ using Json = nlohmann::json;
 /// What is written: keys in the order in which they were put.
 using OrderedJson = nlohmann::ordered_json;
 
-/// Parses the text of `path` (used in errors only).
+/// Parses the text of `path` (used in errors only). A key twice in one object is an error.
 Result<Json> parseJson(const Path &path, std::string_view text);
 
 /// Reads and parses a file.

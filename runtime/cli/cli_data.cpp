@@ -67,7 +67,8 @@ void addDataCommands(CLI::App &app, Action &action) {
           "Files: .parquet with a column \"text\", .jsonl with a field \"text\", or text (these two also .gz, .zst)")
       ->required();
   prepare->add_option("-o,--output", options->output, "The folder to write")->required();
-  prepare->add_option("--tokenizer", options->tokenizer, "A byte-level BPE tokenizer.json")->required();
+  prepare->add_option("--tokenizer", options->tokenizer, "A byte-level BPE tokenizer.json, or a .tiktoken file")
+      ->required();
   prepare->add_option("--split-on", options->splitOn,
                       "Cut text files into documents at this string (\\n, \\t, \\r and \\\\ are understood)");
   prepare->add_option("--salt", options->salt, "Another salt gives another split")->capture_default_str();

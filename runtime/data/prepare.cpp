@@ -7,6 +7,7 @@
 #include "runtime/base/progress.h"
 #include "runtime/base/signals.h"
 #include "runtime/data/documents.h"
+#include "runtime/data/tiktoken.h"
 #include "runtime/data/token_file.h"
 #include "runtime/data/tokenizer.h"
 
@@ -152,7 +153,7 @@ Status checkSplits(const Preparation &preparation, const Manifest &manifest) {
 
 Result<Manifest> prepareData(const Preparation &preparation) {
   CAA_CHECK(checkOutput(preparation.output));
-  CAA_TRY(auto tokenizerText, readFile(preparation.tokenizer));
+  CAA_TRY(auto tokenizerText, readTokenizer(preparation.tokenizer));
   CAA_TRY(auto tokenizer, Tokenizer::parse(preparation.tokenizer, tokenizerText));
   Manifest manifest;
   manifest.tokenizerSha256 = sha256(tokenizerText);

@@ -28,6 +28,7 @@ enum class SpecialTokens { AsText, Recognised };
 /// Immutable once loaded; threads share it.
 class Tokenizer {
 public:
+  /// A tokenizer.json, or a `.tiktoken` file (tiktoken.h).
   static Result<Tokenizer> load(const Path &path);
   /// `path` is used in errors only.
   static Result<Tokenizer> parse(const Path &path, std::string_view json);

@@ -3,6 +3,7 @@
 #include "runtime/base/json.h"
 #include "runtime/base/utf8.h"
 #include "runtime/data/byte_level.h"
+#include "runtime/data/tiktoken.h"
 #include "runtime/data/tokenizer.h"
 
 #include <fmt/format.h>
@@ -102,6 +103,10 @@ private:
                                  byte, byteSymbol(uint8_t(byte))));
       byteIds[size_t(byte)] = it->second;
     }
+    if (flag(root_["model"], "rank_by_token")) {
+      joinByToken(byteIds);
+      return {};
+    }
     const Json &merges = member(root_["model"], "merges");
     if (!merges.is_array())
       return fault("`model.merges` is missing");
@@ -136,6 +141,25 @@ private:
       tokenizer_.merges_.add(ids[0], ids[1], {rank++, ids[2]});
     }
     return {};
+  }
+
+  /// tiktoken's rule (tiktoken.h): a rule for every way to make a token of two others; its id is the rank.
+  void joinByToken(const std::array<uint32_t, 256> &byteIds) {
+    struct Join {
+      uint32_t left, right, joined;
+    };
+    std::unordered_map<std::string_view, uint32_t> ids;
+    for (const auto &[bytes, id] : tokenizer_.ids_)
+      ids.emplace(bytes, uint32_t(id));
+    std::vector<Join> joins;
+    for (const auto &[bytes, id] : ids)
+      for (size_t cut = 1; cut < bytes.size(); ++cut)
+        if (auto left = ids.find(bytes.substr(0, cut)); left != ids.end())
+          if (auto right = ids.find(bytes.substr(cut)); right != ids.end())
+            joins.push_back({left->second, right->second, id});
+    tokenizer_.merges_.reset(joins.size(), byteIds);
+    for (const Join &join : joins)
+      tokenizer_.merges_.add(join.left, join.right, {join.joined, join.joined});
   }
 
   Status readAddedTokens() {
@@ -248,7 +272,7 @@ Result<Tokenizer> Tokenizer::parse(const Path &path, std::string_view json) {
 }
 
 Result<Tokenizer> Tokenizer::load(const Path &path) {
-  CAA_TRY(auto text, readFile(path));
+  CAA_TRY(auto text, readTokenizer(path));
   return parse(path, text);
 }
 

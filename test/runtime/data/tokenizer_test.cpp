@@ -71,6 +71,15 @@ TEST_F(TokenizerFile, TheDamageIsNamed) {
   expectRefused(with("/pre_tokenizer", pattern), "`\\h`");
 }
 
+TEST_F(TokenizerFile, ATokenWithTwoIdsIsRefused) {
+  std::string text = json.dump(), entry = "\"a\":" + json["model"]["vocab"]["a"].dump();
+  ASSERT_NE(text.find(entry), std::string::npos);
+  text.insert(text.find(entry), "\"a\":3,");
+  auto tokenizer = Tokenizer::parse("t.json", text);
+  ASSERT_FALSE(tokenizer);
+  EXPECT_EQ(tokenizer.error().message, "t.json: error: it contradicts itself: the key `a` occurs twice in one object");
+}
+
 TEST_F(TokenizerFile, EveryTruncationIsRefused) {
   std::string text = json.dump();
   for (size_t length = 0; length < text.size(); length += 7)
