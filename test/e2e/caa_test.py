@@ -41,6 +41,14 @@ def thresholds_are_clear(q, k, rows):
     return clear
 
 
+def widths_are_clear(x, weights):
+    """Which rows' windows have all widths at least 1e-3 away from integers: a kink of the soft edge lies at each integer."""
+    z = x @ weights["gate_in.weight"].T
+    z = (z / (1 + np.exp(-z))) @ weights["gate_out.weight"].T + weights["gate_out.bias"]
+    w = 256 + 256 / (1 + np.exp(-z[:, 1::2]))
+    return np.all(np.abs(w - np.round(w)) >= 1e-3, axis=1)
+
+
 def draw(generator, length, rows=2):
     """Random inputs and parameters as caa.md's section on comparing asks for."""
     q, k = grid(generator, (length, HEADS, WIDTH)), grid(generator, (length, KV_HEADS, WIDTH))
@@ -53,6 +61,8 @@ def draw(generator, length, rows=2):
         q[unclear] = grid(generator, (len(unclear), HEADS, WIDTH))
     inputs = {"q": q, "k": k, "v": generator.normal(size=(length, KV_HEADS, WIDTH)), "x": generator.normal(size=(length, DIM))}
     weights = {name: generator.normal(size=shape) * 0.3 for name, shape in PARAMETERS.items()}
+    while len(unclear := np.flatnonzero(~widths_are_clear(inputs["x"], weights))):
+        inputs["x"][unclear] = generator.normal(size=(len(unclear), DIM))
     return ({n: v.astype(np.float32)[None] for n, v in inputs.items()}, {n: w.astype(np.float32) for n, w in weights.items()})
 
 
