@@ -4,15 +4,16 @@
 
 include "dialect/Caa/CaaTokenOps.td"
 
-//===-- In an entry function ---------------------------------------------------------------------------------------===//
+//===-- In an entry function --===//
 
 def Caa_LaunchOp : Caa_Op<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a kernel: its inputs are the operands, its outputs the results";
   let description = [{
-    The kernel is a private function with the attribute `caa.kernel`, at first of tensors, after its lowering of buffers: inputs, then
-    outputs, in this order. `accumulates` lists the results that the kernel adds to its buffer instead of writing them: such a
-    result has one use, a sink (`accumulate`, `accumulate_loss`, ...), whose buffer the kernel gets. `chunks` tells, for
-    every result that is a `tensor<?xHxN>` of partial sums, how many token rows one of its rows covers; 0 for the others.
+    The kernel is a private function with the attribute `caa.kernel`, at first of tensors, after its lowering of
+    buffers: inputs, then outputs, in this order. `accumulates` lists the results that the kernel adds to its buffer
+    instead of writing them: such a result has one use, a sink (`accumulate`, `accumulate_loss`, ...), whose buffer
+    the kernel gets. `chunks` tells, for every result that is a `tensor<?xHxN>` of partial sums, how many token rows
+    one of its rows covers; 0 for the others.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyRankedTensor>:$operands,
                        OptionalAttr<DenseI64ArrayAttr>:$accumulates, OptionalAttr<DenseI64ArrayAttr>:$chunks);
@@ -33,8 +34,11 @@ class Caa_Sink<string mnemonic, string what, dag extra> : Caa_Op<mnemonic> {
   let arguments = !con((ins AnyRankedTensor:$value), extra);
   let assemblyFormat = "$value `:` type($value) attr-dict";
 }
-def Caa_AccumulateLossOp : Caa_Sink<"accumulate_loss", "Adds a tensor<1x1xf64> to the sum of the loss numbered `index`", (ins I64Attr:$index)>;
-def Caa_AccumulateCountOp : Caa_Sink<"accumulate_count", "Adds a tensor<1x1xf64> to the count of the loss numbered `index`", (ins I64Attr:$index)>;
+def Caa_AccumulateLossOp : Caa_Sink<"accumulate_loss", "Adds a tensor<1x1xf64> to the sum of the loss numbered `index`",
+    (ins I64Attr:$index)>;
+def Caa_AccumulateCountOp : Caa_Sink<"accumulate_count",
+    "Adds a tensor<1x1xf64> to the count of the loss numbered `index`",
+    (ins I64Attr:$index)>;
 def Caa_AccumulateReportOp : Caa_Sink<"accumulate_report",
     "Combines a tensor<1x5xf64> (count, sum, sum of squares, least, most) with a report's",
     (ins StrAttr:$name, StrAttr:$path)>;
@@ -42,10 +46,11 @@ def Caa_AccumulateReportOp : Caa_Sink<"accumulate_report",
 def Caa_ChunkedHeadLossOp : Caa_Op<"chunked_head_loss", [AttrSizedOperandSegments]> {
   let summary = "head_loss with its kernels: the loss of each token and, with `scale`, the gradients";
   let description = [{
-    For each chunk of token rows: logits = input times weight transposed; `kernel` (logits, bias?, tokens, mask, scale?, loss), which turns the
-    logits into their gradient in place if there is a scale; then the products of the gradients. `tokens` is read whole: a row's
-    target is the next row's token. `biasKernel` adds the gradient's column sums to the bias's gradient. Results: the loss of each token
-    (0 where the mask does not hold or no next token exists; not scaled), then the gradients of input, weight and bias.
+    For each chunk of token rows: logits = input times weight transposed; `kernel` (logits, bias?, tokens, mask,
+    scale?, loss), which turns the logits into their gradient in place if there is a scale; then the products of the
+    gradients. `tokens` is read whole: a row's target is the next row's token. `biasKernel` adds the gradient's column
+    sums to the bias's gradient. Results: the loss of each token (0 where the mask does not hold or no next token
+    exists; not scaled), then the gradients of input, weight and bias.
   }];
   let arguments = (ins Caa_TokenF32:$input, Caa_Matrix:$weight, Optional<Caa_Row>:$bias, Caa_Token:$tokens,
                        Caa_Token:$mask, Optional<Caa_Head>:$scale, FlatSymbolRefAttr:$kernel,
@@ -57,7 +62,7 @@ def Caa_ChunkedHeadLossOp : Caa_Op<"chunked_head_loss", [AttrSizedOperandSegment
   }];
 }
 
-//===-- In a kernel function -----------------------------------------------------------------------------------------===//
+//===-- In a kernel function --===//
 
 def Caa_PartialSumsOp : Caa_Op<"partial_sums", [Pure]> {
   let summary = "Sums over chunks of `chunk` token rows: [B, T, H, N] to [ceil(B T / chunk), H, N]";
@@ -74,7 +79,8 @@ def Caa_SumPartialsOp : Caa_Op<"sum_partials", [Pure]> {
 }
 
 def Caa_ReportPartialsOp : Caa_Op<"report_partials", [Pure]> {
-  let summary = "Count, sum, sum of squares, least and most of a value over chunks of `chunk` token rows: tensor<?x1x5xf64>; one chunk for a per-head value";
+  let summary = "Count, sum, sum of squares, least and most of a value over chunks of token rows, tensor<?x1x5xf64>";
+  let description = "A per-head value is one chunk.";
   let arguments = (ins Caa_TokenOrHead:$value, DefaultValuedAttr<I64Attr, "0">:$chunk);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$value `:` type($value) `->` type($result) attr-dict";
@@ -88,7 +94,7 @@ def Caa_CombineReportsOp : Caa_Op<"combine_reports", [Pure]> {
 }
 
 def Caa_HeadLossRowsOp : Caa_Op<"head_loss_rows", [Pure, AttrSizedOperandSegments]> {
-  let summary = "The loss of each row of logits and, with `scale`, scale times its gradient; what the kernel of chunked_head_loss computes";
+  let summary = "The loss of each row of logits and, with `scale`, scale times its gradient";
   let arguments = (ins Caa_TokenF32:$logits, Optional<Caa_Row>:$bias, Caa_Token:$tokens, Caa_Token:$mask,
                        Optional<Caa_Head>:$scale);
   let results = (outs Caa_TokenF32:$loss, Optional<Caa_TokenF32>:$gradient);

@@ -23,7 +23,8 @@ public:
   Value softplus(Value x) {
     Value negative = arith::NegFOp::create(builder, location, math::AbsFOp::create(builder, location, x));
     Value tail = math::Log1pOp::create(builder, location, math::ExpOp::create(builder, location, negative));
-    return arith::AddFOp::create(builder, location, arith::MaximumFOp::create(builder, location, x, constant(0.0)), tail);
+    return arith::AddFOp::create(builder, location, arith::MaximumFOp::create(builder, location, x, constant(0.0)),
+                                 tail);
   }
 
   Value clip(Value x) {
@@ -37,11 +38,14 @@ public:
     if (auto vector = dyn_cast<VectorType>(type))
       integer = vector.clone(integer);
     auto number = [&](int64_t value) -> Value {
-      return arith::ConstantOp::create(builder, location, integer, splat(integer, builder.getI32IntegerAttr(int32_t(value))));
+      return arith::ConstantOp::create(builder, location, integer,
+                                       splat(integer, builder.getI32IntegerAttr(int32_t(value))));
     };
     Value bits = arith::BitcastOp::create(builder, location, integer, x);
-    Value odd = arith::AndIOp::create(builder, location, arith::ShRUIOp::create(builder, location, bits, number(16)), number(1));
-    Value raised = arith::AddIOp::create(builder, location, bits, arith::AddIOp::create(builder, location, odd, number(0x7fff)));
+    Value odd = arith::AndIOp::create(builder, location, arith::ShRUIOp::create(builder, location, bits, number(16)),
+                                      number(1));
+    Value raised =
+        arith::AddIOp::create(builder, location, bits, arith::AddIOp::create(builder, location, odd, number(0x7fff)));
     Value kept = arith::AndIOp::create(builder, location, raised, number(0xffff0000));
     Value rounded = arith::BitcastOp::create(builder, location, type, kept);
     Value isNan = arith::CmpFOp::create(builder, location, arith::CmpFPredicate::UNO, x, x);

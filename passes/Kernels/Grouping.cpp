@@ -61,7 +61,8 @@ Role EntryGroups::classify(Operation *op) const {
     return Role::Unknown;
   if (isTokenwise(op->getResult(0).getType()))
     return Role::Tokenwise;
-  bool isSmall = llvm::all_of(op->getResultTypes(), [](Type type) { return cast<ShapedType>(type).getNumElements() <= freeElements; });
+  bool isSmall = llvm::all_of(op->getResultTypes(),
+                              [](Type type) { return cast<ShapedType>(type).getNumElements() <= freeElements; });
   return isSmall && llvm::all_of(op->getOperands(), isFreeOrInMemory) ? Role::Free : Role::PerHead;
 }
 
@@ -71,7 +72,8 @@ bool EntryGroups::readsMemory(OpOperand &operand) const {
     return false;
   if (auto embed = dyn_cast<EmbedOp>(op))
     return operand.getOperandNumber() == 1;
-  return isa<AsHeadOp, SumPartialsOp, CombineReportsOp>(op) || !(roleOf(op) == Role::Free || roleOf(op) == Role::Tokenwise || roleOf(op) == Role::PerHead);
+  return isa<AsHeadOp, SumPartialsOp, CombineReportsOp>(op) ||
+         !(roleOf(op) == Role::Free || roleOf(op) == Role::Tokenwise || roleOf(op) == Role::PerHead);
 }
 
 LogicalResult EntryGroups::form() {
@@ -93,7 +95,8 @@ LogicalResult EntryGroups::form() {
   return success();
 }
 
-/// A sink that a kernel or a product must add into, but whose value has other uses or no op that can add, gets a copy that can.
+/// A sink that a kernel or a product must add into, but whose value has other uses or no op that can add, gets a copy
+/// that can.
 void EntryGroups::copyShared() {
   for (Operation &op : llvm::make_early_inc_range(entry.getBody().front())) {
     auto sink = dyn_cast<AccumulateOp>(op);
@@ -101,7 +104,8 @@ void EntryGroups::copyShared() {
       continue;
     Value value = sink.getValue();
     Operation *def = value.getDefiningOp();
-    bool adds = def && (roleOf(def) == Role::PerHead || (value.hasOneUse() && isa<LinearWeightGradOp, ChunkedHeadLossOp, EmbedGradOp>(def)));
+    bool adds = def && (roleOf(def) == Role::PerHead ||
+                        (value.hasOneUse() && isa<LinearWeightGradOp, ChunkedHeadLossOp, EmbedGradOp>(def)));
     if (adds || cast<RankedTensorType>(value.getType()).getRank() != 2)
       continue;
     OpBuilder builder(sink);
@@ -174,7 +178,7 @@ void EntryGroups::visitReaders(Value value, function_ref<void(Operation *)> visi
   }
 }
 
-//===-- Levels -----------------------------------------------------------------------------------------------------===//
+//===-- Levels --===//
 
 /// Whether readers of an op's results must wait for the whole op.
 static bool isBarrier(Operation *op, Role role) {
@@ -198,10 +202,12 @@ void EntryGroups::computeLevels() {
 
 /// Whether an op only feeds sinks, as a weight's gradient does: nothing waits for it.
 bool EntryGroups::isLast(Operation *op) const {
-  return roleOf(op) == Role::Library && llvm::all_of(op->getUsers(), [&](Operation *user) { return roleOf(user) == Role::Sink; });
+  return roleOf(op) == Role::Library &&
+         llvm::all_of(op->getUsers(), [&](Operation *user) { return roleOf(user) == Role::Sink; });
 }
 
-/// The first level from `least` on at which another op reads what `op`, or what is computed again for it, reads; `least` if none does.
+/// The first level from `least` on at which another op reads what `op`, or what is computed again for it, reads;
+/// `least` if none does.
 unsigned EntryGroups::nextReader(Operation *op, unsigned least) const {
   unsigned first = ~0u;
   llvm::SmallPtrSet<Operation *, 8> chain = {op};
@@ -218,9 +224,9 @@ unsigned EntryGroups::nextReader(Operation *op, unsigned least) const {
   return first == ~0u ? least : first;
 }
 
-/// Ops that are computed again move to the level of their first reader, so that they share a kernel with it. A product that nothing
-/// waits for can come later: it draws nothing forward. What only such products read goes where another op reads the same, if
-/// one does after that.
+/// Ops that are computed again move to the level of their first reader, so that they share a kernel with it. A product
+/// that nothing waits for can come later: it draws nothing forward. What only such products read goes where another op
+/// reads the same, if one does after that.
 void EntryGroups::delayRecomputed() {
   constexpr unsigned never = ~0u;
   for (Operation &op : llvm::reverse(entry.getBody().front())) {
@@ -244,7 +250,7 @@ void EntryGroups::delayRecomputed() {
         levels[&op] = std::max(levels[&op], levelAfter(operand.get()));
 }
 
-//===-- Groups -----------------------------------------------------------------------------------------------------===//
+//===-- Groups --===//
 
 void EntryGroups::merge() {
   std::map<std::pair<unsigned, Role>, SmallVector<Operation *>> buckets;
@@ -275,12 +281,16 @@ void EntryGroups::mergeWithProducers(Operation *op) {
       continue;
     auto refuse = [&](StringRef reason) {
       remark::missed(op->getLoc(), remark::RemarkOpts::name("NotFused").category("fuse").function(entry.getSymName()))
-          << (op->getName().getStringRef() + " reads what " + def->getName().getStringRef() + " computes from memory: " + reason).str();
+          << (op->getName().getStringRef() + " reads what " + def->getName().getStringRef() +
+              " computes from memory: " + reason)
+                 .str();
     };
     if (roleOf(op) != roleOf(def))
-      refuse(roleOf(def) == Role::PerHead ? "a value of all tokens must be complete first" : "a sum over tokens ends a kernel");
+      refuse(roleOf(def) == Role::PerHead ? "a value of all tokens must be complete first"
+                                          : "a sum over tokens ends a kernel");
     else if (levels[op] != levels[def])
-      refuse(isRecomputed(op) ? "it is computed again later" : "a product, an attention or a sum over tokens lies between");
+      refuse(isRecomputed(op) ? "it is computed again later"
+                              : "a product, an attention or a sum over tokens lies between");
     else if (Refusal refusal = tryMerge(groupOf(def), groupOf(op)); refusal == Refusal::Cache)
       refuse("one token's values would not fit the cache");
     else if (refusal == Refusal::Cycle)

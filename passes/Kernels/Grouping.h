@@ -36,8 +36,8 @@ public:
   Role roleOf(mlir::Operation *op) const { return roles.lookup(op); }
   /// The group an op belongs to; null for ops of other roles than Tokenwise, PerHead and Single.
   Group *groupOf(mlir::Operation *op) const { return groupOfOp.lookup(op); }
-  /// Calls `visit` with each value that `value` is made of once free ops are computed by their reader: itself unless a free op
-  /// makes it. The operands `like` are left out.
+  /// Calls `visit` with each value that `value` is made of once free ops are computed by their reader: itself unless a
+  /// free op makes it. The operands `like` are left out.
   void visitRoots(mlir::Value value, llvm::function_ref<void(mlir::Value)> visit) const;
   /// Whether an op needs an operand as a whole buffer.
   bool readsMemory(mlir::OpOperand &operand) const;

@@ -44,7 +44,8 @@ MapOp join(MapOp first, MapOp second) {
   SmallVector<Type> types(first.getResultTypes());
   llvm::append_range(types, second.getResultTypes());
   SmallVector<Value> operands(first.getOperands());
-  SmallVector<int64_t> scalarOf; // operand of `second`: its scalar is operand n of the joint map, or result -1 - n of `first`
+  SmallVector<int64_t>
+      scalarOf; // operand of `second`: its scalar is operand n of the joint map, or result -1 - n of `first`
   for (Value operand : second.getOperands()) {
     if (operand.getDefiningOp() == first) {
       scalarOf.push_back(-1 - int64_t(cast<OpResult>(operand).getResultNumber()));
@@ -85,7 +86,8 @@ MapOp join(MapOp first, MapOp second) {
 bool readsSame(MapOp a, MapOp b) {
   Shape shape = shapeOf(a.getResult(0));
   return llvm::any_of(a.getOperands(), [&](Value value) {
-    return shapeOf(value).heads * shapeOf(value).width * 2 > shape.heads * shape.width && llvm::is_contained(b.getOperands(), value);
+    return shapeOf(value).heads * shapeOf(value).width * 2 > shape.heads * shape.width &&
+           llvm::is_contained(b.getOperands(), value);
   });
 }
 

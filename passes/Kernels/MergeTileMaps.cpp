@@ -27,7 +27,8 @@ static tile::MapOp inlineMap(tile::MapOp first, tile::MapOp second) {
   for (Value operand : second.getOperands())
     if (operand.getDefiningOp() != first && !llvm::is_contained(operands, operand))
       operands.push_back(operand);
-  auto merged = tile::MapOp::create(builder, builder.getFusedLoc({first.getLoc(), second.getLoc()}), second.getResultTypes(), operands);
+  auto merged = tile::MapOp::create(builder, builder.getFusedLoc({first.getLoc(), second.getLoc()}),
+                                    second.getResultTypes(), operands);
   Block &block = merged.getBody().emplaceBlock();
   for (Value operand : operands) {
     auto type = dyn_cast<tile::TileType>(operand.getType());

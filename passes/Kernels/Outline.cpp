@@ -5,7 +5,7 @@ using namespace mlir;
 
 namespace caa {
 
-//===-- The table of kernels ---------------------------------------------------------------------------------------===//
+//===-- The table of kernels --===//
 
 static size_t hashOf(func::FuncOp function) {
   llvm::hash_code hash = llvm::hash_combine(function.getFunctionType(), function.getResAttrsAttr());
@@ -62,7 +62,7 @@ void finishKernel(func::FuncOp kernel, ValueRange outputs, ArrayRef<int64_t> acc
     kernel.setResultAttr(output, "caa.accumulates", builder.getUnitAttr());
 }
 
-//===-- One group --------------------------------------------------------------------------------------------------===//
+//===-- One group --===//
 
 namespace {
 
@@ -85,13 +85,15 @@ public:
       if (Role role = groups.roleOf(op); role != Role::Free && !groups.groupOf(op))
         emit(op);
     for (Operation *op : llvm::reverse(ops))
-      if (groups.roleOf(op) == Role::Free || groups.groupOf(op) || (groups.roleOf(op) == Role::Source && op->use_empty()))
+      if (groups.roleOf(op) == Role::Free || groups.groupOf(op) ||
+          (groups.roleOf(op) == Role::Source && op->use_empty()))
         op->erase();
     return launches;
   }
 
 private:
-  /// Notes which values are read by another unit than the one that computes them, apart from sinks that kernels add into.
+  /// Notes which values are read by another unit than the one that computes them, apart from sinks that kernels add
+  /// into.
   void noteReads(Operation *op) {
     Role role = groups.roleOf(op);
     if (role == Role::Free)
@@ -161,7 +163,8 @@ private:
   }
 
   static bool isLikeOperand(OpOperand &operand) {
-    return isa<IndexOp, HasNextOp>(operand.getOwner()) || (isa<BroadcastOp>(operand.getOwner()) && operand.getOperandNumber() == 1);
+    return isa<IndexOp, HasNextOp>(operand.getOwner()) ||
+           (isa<BroadcastOp>(operand.getOwner()) && operand.getOperandNumber() == 1);
   }
 
   void launch(Group &group, ArrayRef<Value> inputs) {
@@ -206,9 +209,10 @@ private:
 
     builder.setInsertionPoint(block.getTerminator());
     SmallVector<Value> operands = llvm::map_to_vector(inputs, [&](Value value) { return now(value); });
-    auto launch = LaunchOp::create(builder, location, types, kernel.getSymName(), operands,
-                                   accumulates.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(accumulates),
-                                   hasChunks ? builder.getDenseI64ArrayAttr(chunks) : DenseI64ArrayAttr());
+    auto launch =
+        LaunchOp::create(builder, location, types, kernel.getSymName(), operands,
+                         accumulates.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(accumulates),
+                         hasChunks ? builder.getDenseI64ArrayAttr(chunks) : DenseI64ArrayAttr());
     for (auto [original, sink, result] : llvm::zip(originals, sinks, launch.getResults())) {
       if (sink)
         sinkResults[sink] = result;
@@ -245,7 +249,7 @@ private:
   KernelTable &kernels;
   Block &block;
   DenseSet<Value> readElsewhere;
-  DenseMap<Value, Value> launched;        // a value of a group: the result of its launch
+  DenseMap<Value, Value> launched;          // a value of a group: the result of its launch
   DenseMap<Operation *, Value> sinkResults; // a sink: the result that adds into its buffer
   llvm::SmallPtrSet<Group *, 32> emittedGroups;
   llvm::SmallPtrSet<Operation *, 32> emittedOps;

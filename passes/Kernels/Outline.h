@@ -11,8 +11,8 @@ class KernelTable {
 public:
   explicit KernelTable(mlir::ModuleOp module);
 
-  /// Takes a function with attribute `caa.kernel` that is in no module. Gives the one with the same body, types and attributes,
-  /// wherever in the source its ops come from; a new one is named `prefix` and a number.
+  /// Takes a function with attribute `caa.kernel` that is in no module. Gives the one with the same body, types and
+  /// attributes, wherever in the source its ops come from; a new one is named `prefix` and a number.
   mlir::func::FuncOp add(mlir::func::FuncOp candidate, llvm::StringRef prefix);
 
   unsigned getNumKernels() const { return count; }
@@ -27,7 +27,8 @@ private:
 
 /// An empty kernel function with an entry block for `inputs`.
 mlir::func::FuncOp createKernel(mlir::Location location, mlir::TypeRange inputs);
-/// Ends a kernel function with its outputs and gives it its type. Output r adds to its buffer where `accumulates` holds r.
+/// Ends a kernel function with its outputs and gives it its type. Output r adds to its buffer where `accumulates` holds
+/// r.
 void finishKernel(mlir::func::FuncOp kernel, mlir::ValueRange outputs, llvm::ArrayRef<int64_t> accumulates);
 
 /// Replaces the groups of an entry by launches and orders what is left. Returns the number of launches.

@@ -75,10 +75,10 @@ private:
     Value bias = AsHeadOp::create(builder, location, perHeadType(1, shape.heads * shape.width, f32), linear.getBias());
     if (shape.heads > 1)
       bias = ReshapeOp::create(builder, location, perHeadType(shape.heads, shape.width, f32), bias);
-    Value product = LinearOp::create(builder, location, linear.getResult().getType(), linear.getInput(), linear.getWeight(), Value());
-    replace(linear, buildMap(builder, location, product.getType(), {product, bias}, [](ScalarBuilder &scalars, ValueRange v) {
-              return scalars.add(v[0], v[1]);
-            }));
+    Value product = LinearOp::create(builder, location, linear.getResult().getType(), linear.getInput(),
+                                     linear.getWeight(), Value());
+    replace(linear, buildMap(builder, location, product.getType(), {product, bias},
+                             [](ScalarBuilder &scalars, ValueRange v) { return scalars.add(v[0], v[1]); }));
   }
 
   /// The sum of an f64 value over tokens and heads: tensor<1x1xf64>.
@@ -106,11 +106,12 @@ private:
     SmallVector<Value> operands = {value, LossScaleOp::create(builder, location, perHeadType(1, 1, f32), index)};
     if (mask)
       operands.push_back(mask);
-    Value scaled = buildMap(builder, location, tokenwiseType(shapeOf(value).heads, 1, f64), operands, [&](ScalarBuilder &scalars, ValueRange v) {
-      OpBuilder &b = scalars.getBuilder();
-      Value product = scalars.mul(asDouble(b, location, v[0]), asDouble(b, location, v[1]));
-      return mask ? scalars.select(v[2], product) : product;
-    });
+    Value scaled = buildMap(builder, location, tokenwiseType(shapeOf(value).heads, 1, f64), operands,
+                            [&](ScalarBuilder &scalars, ValueRange v) {
+                              OpBuilder &b = scalars.getBuilder();
+                              Value product = scalars.mul(asDouble(b, location, v[0]), asDouble(b, location, v[1]));
+                              return mask ? scalars.select(v[2], product) : product;
+                            });
     AccumulateLossOp::create(builder, location, sumAll(location, scaled), index);
   }
 
@@ -119,12 +120,15 @@ private:
     Location location = count.getLoc();
     Type f64 = builder.getF64Type();
     Value mask = count.getMask();
-    Value source = mask ? mask : Value(IndexOp::create(builder, location, tokenwiseType(1, 1, builder.getI64Type()), count.getLike()));
+    Value source =
+        mask ? mask
+             : Value(IndexOp::create(builder, location, tokenwiseType(1, 1, builder.getI64Type()), count.getLike()));
     int64_t heads = shapeOf(source).heads;
-    Value counts = buildMap(builder, location, tokenwiseType(heads, 1, f64), source, [&](ScalarBuilder &scalars, ValueRange v) {
-      Value each = scalars.constant(double(count.getHeads()) / double(heads), f64);
-      return mask ? scalars.select(v[0], each) : each;
-    });
+    Value counts =
+        buildMap(builder, location, tokenwiseType(heads, 1, f64), source, [&](ScalarBuilder &scalars, ValueRange v) {
+          Value each = scalars.constant(double(count.getHeads()) / double(heads), f64);
+          return mask ? scalars.select(v[0], each) : each;
+        });
     AccumulateCountOp::create(builder, location, sumAll(location, counts), count.getIndex());
     count.erase();
   }
@@ -192,8 +196,8 @@ private:
     unsigned next = 1;
     Value biasArgument = bias ? arguments[next++] : Value();
     Value tokens = arguments[next++], mask = arguments[next++];
-    auto rows = HeadLossRowsOp::create(body, location, loss, scale ? logits : Type(), arguments[0], biasArgument, tokens, mask,
-                                       scale ? arguments[next] : Value());
+    auto rows = HeadLossRowsOp::create(body, location, loss, scale ? logits : Type(), arguments[0], biasArgument,
+                                       tokens, mask, scale ? arguments[next] : Value());
     finishKernel(kernel, rows.getResults(), {});
     if (scale)
       kernel.setResultAttr(1, "caa.in_place", builder.getI64IntegerAttr(0));
@@ -208,8 +212,9 @@ private:
       columnSum = FlatSymbolRefAttr::get(kernels.add(sum, "column_sum"));
     }
     SmallVector<Type> gradients(head.getGradients().getTypes());
-    auto chunked = ChunkedHeadLossOp::create(builder, location, loss, gradients, head.getInput(), head.getWeight(), bias,
-                                             head.getTokens(), head.getMask(), scale, FlatSymbolRefAttr::get(kernel), columnSum);
+    auto chunked =
+        ChunkedHeadLossOp::create(builder, location, loss, gradients, head.getInput(), head.getWeight(), bias,
+                                  head.getTokens(), head.getMask(), scale, FlatSymbolRefAttr::get(kernel), columnSum);
     addLoss(location, chunked.getLoss(), Value(), head.getIndex());
     head.getGradients().replaceAllUsesWith(chunked.getGradients());
     head.erase();

@@ -1,5 +1,5 @@
-// Cross entropy over rows of logits: a row per work item, read in column tiles, so that a large vocabulary never leaves the cache
-// between the sum of the exponentials and the gradient.
+// Cross entropy over rows of logits: a row per work item, read in column tiles, so that a large vocabulary never leaves
+// the cache between the sum of the exponentials and the gradient.
 #include "passes/Kernels/TileFunction.h"
 
 using namespace mlir;
@@ -11,12 +11,15 @@ constexpr int64_t tileColumns = 1024;
 
 class RowLoss {
 public:
-  explicit RowLoss(func::FuncOp source) : op(source.getBody().front().front()), f(source, tokensOf(op)), location(source.getLoc()) {}
+  explicit RowLoss(func::FuncOp source)
+      : op(source.getBody().front().front()), f(source, tokensOf(op)), location(source.getLoc()) {}
 
   void lower() {
     OpBuilder &b = f.getBuilder();
     f32 = b.getF32Type();
-    auto inputOf = [&](Value operand) { return operand ? f.getInput(cast<BlockArgument>(operand).getArgNumber()) : Value(); };
+    auto inputOf = [&](Value operand) {
+      return operand ? f.getInput(cast<BlockArgument>(operand).getArgNumber()) : Value();
+    };
     Value mask, gradient;
     if (auto rows = dyn_cast<HeadLossRowsOp>(op)) {
       logits = inputOf(rows.getLogits()), bias = inputOf(rows.getBias()), tokens = inputOf(rows.getTokens());
@@ -42,7 +45,8 @@ public:
     if (mask) {
       Value byte = f.extract(f.load(mask, {row, zero, zero}, 1, 1));
       Value none = arith::ConstantOp::create(b, location, b.getI8IntegerAttr(0));
-      counts = arith::AndIOp::create(b, location, counts, arith::CmpIOp::create(b, location, arith::CmpIPredicate::ne, byte, none));
+      counts = arith::AndIOp::create(b, location, counts,
+                                     arith::CmpIOp::create(b, location, arith::CmpIPredicate::ne, byte, none));
     }
     auto branch = scf::IfOp::create(b, location, counts, /*withElseRegion=*/true);
     {
@@ -84,9 +88,8 @@ private:
     if (!bias)
       return tile;
     Value added = f.load(bias, {column}, 1, columns);
-    return f.map1({tile, added}, 1, columns, f32, [&](OpBuilder &b, ValueRange v) -> Value {
-      return arith::AddFOp::create(b, location, v[0], v[1]);
-    });
+    return f.map1({tile, added}, 1, columns, f32,
+                  [&](OpBuilder &b, ValueRange v) -> Value { return arith::AddFOp::create(b, location, v[0], v[1]); });
   }
 
   void lowerCounted() {
@@ -94,20 +97,23 @@ private:
     Value target = findTarget();
     // The largest logit so far, and the sum of e^(logit - largest) so far.
     Value lowest = f.splat(cast<TypedAttr>(b.getF32FloatAttr(-INFINITY)), 1, 1);
-    TileFunction::Scalars stats = f.forColumns(width, tileColumns, {lowest, f.zeros(1, 1, f32)}, [&](Value column, int64_t columns, ValueRange carried) {
-      Value tile = loadLogits(column, columns);
-      Value here = f.reduce(tile::Combine::Max, tile, 1, 1);
-      Value largest = f.map1({carried[0], here}, 1, 1, f32, [&](OpBuilder &b, ValueRange v) -> Value {
-        return arith::MaximumFOp::create(b, location, v[0], v[1]);
-      });
-      Value powers = f.map1({tile, largest}, 1, columns, f32, [&](OpBuilder &b, ValueRange v) { return exponential(b, v[0], v[1]); });
-      Value sum = f.reduce(tile::Combine::Add, powers, 1, 1);
-      Value total = f.map1({carried[0], carried[1], largest, sum}, 1, 1, f32, [&](OpBuilder &b, ValueRange v) -> Value {
-        Value before = arith::MulFOp::create(b, location, v[1], exponential(b, v[0], v[2]));
-        return arith::AddFOp::create(b, location, before, v[3]);
-      });
-      return TileFunction::Scalars{largest, total};
-    });
+    TileFunction::Scalars stats = f.forColumns(
+        width, tileColumns, {lowest, f.zeros(1, 1, f32)}, [&](Value column, int64_t columns, ValueRange carried) {
+          Value tile = loadLogits(column, columns);
+          Value here = f.reduce(tile::Combine::Max, tile, 1, 1);
+          Value largest = f.map1({carried[0], here}, 1, 1, f32, [&](OpBuilder &b, ValueRange v) -> Value {
+            return arith::MaximumFOp::create(b, location, v[0], v[1]);
+          });
+          Value powers = f.map1({tile, largest}, 1, columns, f32,
+                                [&](OpBuilder &b, ValueRange v) { return exponential(b, v[0], v[1]); });
+          Value sum = f.reduce(tile::Combine::Add, powers, 1, 1);
+          Value total =
+              f.map1({carried[0], carried[1], largest, sum}, 1, 1, f32, [&](OpBuilder &b, ValueRange v) -> Value {
+                Value before = arith::MulFOp::create(b, location, v[1], exponential(b, v[0], v[2]));
+                return arith::AddFOp::create(b, location, before, v[3]);
+              });
+          return TileFunction::Scalars{largest, total};
+        });
     Value largest = stats[0], total = stats[1];
     if (loss) {
       Value logit = f.load(logits, {row, zero, target}, 1, 1);
@@ -128,15 +134,16 @@ private:
       return arith::DivFOp::create(b, location, v[0], v[1]);
     });
     f.forColumns(width, tileColumns, {}, [&](Value column, int64_t columns, ValueRange) {
-      Value tile = f.map1({loadLogits(column, columns), largest, quotient}, 1, columns, f32, [&](OpBuilder &b, ValueRange v) -> Value {
-        return arith::MulFOp::create(b, location, exponential(b, v[0], v[1]), v[2]);
-      });
+      Value tile = f.map1({loadLogits(column, columns), largest, quotient}, 1, columns, f32,
+                          [&](OpBuilder &b, ValueRange v) -> Value {
+                            return arith::MulFOp::create(b, location, exponential(b, v[0], v[1]), v[2]);
+                          });
       f.store(tile, result, {row, zero, column});
       return TileFunction::Scalars{};
     });
-    Value atTarget = f.map1({f.load(result, {row, zero, target}, 1, 1), factor}, 1, 1, f32, [&](OpBuilder &b, ValueRange v) -> Value {
-      return arith::SubFOp::create(b, location, v[0], v[1]);
-    });
+    Value atTarget =
+        f.map1({f.load(result, {row, zero, target}, 1, 1), factor}, 1, 1, f32,
+               [&](OpBuilder &b, ValueRange v) -> Value { return arith::SubFOp::create(b, location, v[0], v[1]); });
     f.store(atTarget, result, {row, zero, target});
   }
 

@@ -22,10 +22,11 @@ Value asDouble(OpBuilder &b, Location location, Value scalar) {
     return scalar;
   if (isa<FloatType>(type))
     return arith::ExtFOp::create(b, location, f64, scalar);
-  return type.isInteger(8) ? Value(arith::UIToFPOp::create(b, location, f64, scalar)) : Value(arith::SIToFPOp::create(b, location, f64, scalar));
+  return type.isInteger(8) ? Value(arith::UIToFPOp::create(b, location, f64, scalar))
+                           : Value(arith::SIToFPOp::create(b, location, f64, scalar));
 }
 
-//===-- Reports ----------------------------------------------------------------------------------------------------===//
+//===-- Reports --===//
 
 /// Count, sum, sum of squares, least and most, each a 1x1 tile of f64.
 class Report {
@@ -53,14 +54,21 @@ public:
   /// Of a tile; rows where `valid` (Rx1) does not hold are left out.
   TileFunction::Scalars of(Value tile, Value valid) {
     auto type = cast<tile::TileType>(tile.getType());
-    SmallVector<Value> tiles = f.map({tile, valid}, type.getRows(), type.getColumns(), SmallVector<Type>(5, f64), [&](OpBuilder &b, ValueRange v) {
-      auto number = [&](double value) -> Value { return arith::ConstantOp::create(b, location, b.getF64FloatAttr(value)); };
-      auto where = [&](Value value, double otherwise) -> Value { return arith::SelectOp::create(b, location, v[1], value, number(otherwise)); };
-      Value x = asDouble(b, location, v[0]);
-      return TileFunction::Scalars{where(number(1), 0), where(x, 0), where(arith::MulFOp::create(b, location, x, x), 0),
-                                   where(x, INFINITY), where(x, -INFINITY)};
-    });
-    const tile::Combine how[] = {tile::Combine::Add, tile::Combine::Add, tile::Combine::Add, tile::Combine::Min, tile::Combine::Max};
+    SmallVector<Value> tiles = f.map({tile, valid}, type.getRows(), type.getColumns(), SmallVector<Type>(5, f64),
+                                     [&](OpBuilder &b, ValueRange v) {
+                                       auto number = [&](double value) -> Value {
+                                         return arith::ConstantOp::create(b, location, b.getF64FloatAttr(value));
+                                       };
+                                       auto where = [&](Value value, double otherwise) -> Value {
+                                         return arith::SelectOp::create(b, location, v[1], value, number(otherwise));
+                                       };
+                                       Value x = asDouble(b, location, v[0]);
+                                       return TileFunction::Scalars{where(number(1), 0), where(x, 0),
+                                                                    where(arith::MulFOp::create(b, location, x, x), 0),
+                                                                    where(x, INFINITY), where(x, -INFINITY)};
+                                     });
+    const tile::Combine how[] = {tile::Combine::Add, tile::Combine::Add, tile::Combine::Add, tile::Combine::Min,
+                                 tile::Combine::Max};
     TileFunction::Scalars result;
     for (auto [part, combine] : llvm::zip(tiles, how))
       result.push_back(f.reduce(combine, part, 1, 1));
@@ -90,7 +98,9 @@ public:
     Value zero = f.index(0);
     TileFunction::Scalars old = load(buffer, zero);
     SmallVector<Value> bounds = f.map(old, 1, 1, {f64, f64}, [&](OpBuilder &b, ValueRange v) {
-      auto number = [&](double value) -> Value { return arith::ConstantOp::create(b, location, b.getF64FloatAttr(value)); };
+      auto number = [&](double value) -> Value {
+        return arith::ConstantOp::create(b, location, b.getF64FloatAttr(value));
+      };
       Value isEmpty = arith::CmpFOp::create(b, location, arith::CmpFPredicate::OEQ, v[0], number(0));
       return TileFunction::Scalars{arith::SelectOp::create(b, location, isEmpty, number(INFINITY), v[3]),
                                    arith::SelectOp::create(b, location, isEmpty, number(-INFINITY), v[4])};
@@ -121,20 +131,23 @@ void lowerReport(func::FuncOp source) {
   Value input = f.getInput(0), item = f.item();
   int64_t rows = tokenwise ? chunk : 1;
   Value first = tokenwise ? Value(arith::MulIOp::create(b, location, item, f.index(chunk))) : f.index(0);
-  Value valid = tokenwise ? f.map1({tile::IotaOp::create(b, location, tileType(rows, 1, b.getI64Type()), first),
-                                    arith::IndexCastOp::create(b, location, b.getI64Type(), f.extent(tile::Extent::Rows))},
-                                   rows, 1, b.getI1Type(), [&](OpBuilder &b, ValueRange v) -> Value {
-                                     return arith::CmpIOp::create(b, location, arith::CmpIPredicate::slt, v[0], v[1]);
-                                   })
-                          : f.splat(cast<TypedAttr>(b.getBoolAttr(true)), 1, 1);
-  TileFunction::Scalars total = f.forRange(f.index(0), f.index(shape.heads), 1, report.empty(), [&](Value head, ValueRange heads) {
-    return f.forColumns(shape.width, 128, heads, [&](Value column, int64_t columns, ValueRange carried) {
-      SmallVector<Value> indices = {head, column};
-      if (tokenwise)
-        indices.insert(indices.begin(), first);
-      return report.combine(carried, report.of(f.load(input, indices, rows, columns), valid));
-    });
-  });
+  Value valid = tokenwise
+                    ? f.map1({tile::IotaOp::create(b, location, tileType(rows, 1, b.getI64Type()), first),
+                              arith::IndexCastOp::create(b, location, b.getI64Type(), f.extent(tile::Extent::Rows))},
+                             rows, 1, b.getI1Type(),
+                             [&](OpBuilder &b, ValueRange v) -> Value {
+                               return arith::CmpIOp::create(b, location, arith::CmpIPredicate::slt, v[0], v[1]);
+                             })
+                    : f.splat(cast<TypedAttr>(b.getBoolAttr(true)), 1, 1);
+  TileFunction::Scalars total =
+      f.forRange(f.index(0), f.index(shape.heads), 1, report.empty(), [&](Value head, ValueRange heads) {
+        return f.forColumns(shape.width, 128, heads, [&](Value column, int64_t columns, ValueRange carried) {
+          SmallVector<Value> indices = {head, column};
+          if (tokenwise)
+            indices.insert(indices.begin(), first);
+          return report.combine(carried, report.of(f.load(input, indices, rows, columns), valid));
+        });
+      });
   if (tokenwise)
     report.store(total, f.getOutput(0), {item, f.index(0)});
   else
@@ -146,7 +159,8 @@ void lowerReportSum(func::FuncOp source) {
   auto op = cast<CombineReportsOp>(source.getBody().front().front());
   TileFunction f(source);
   Report report(f);
-  Value chunks = arith::CeilDivUIOp::create(f.getBuilder(), f.getLocation(), f.extent(tile::Extent::Rows), f.index(op.getChunk()));
+  Value chunks =
+      arith::CeilDivUIOp::create(f.getBuilder(), f.getLocation(), f.extent(tile::Extent::Rows), f.index(op.getChunk()));
   TileFunction::Scalars total = f.forRange(f.index(0), chunks, 1, report.empty(), [&](Value row, ValueRange carried) {
     return report.combine(carried, report.load(f.getInput(0), {row, f.index(0)}));
   });
@@ -154,7 +168,7 @@ void lowerReportSum(func::FuncOp source) {
   f.finish({f.term(1)}, 0);
 }
 
-//===-- Gradients of tables ----------------------------------------------------------------------------------------===//
+//===-- Gradients of tables --===//
 
 void lowerEmbedGrad(func::FuncOp source) {
   auto op = cast<EmbedGradOp>(source.getBody().front().front());
@@ -169,11 +183,13 @@ void lowerEmbedGrad(func::FuncOp source) {
   Value zero = f.index(0), rows = f.extent(tile::Extent::Rows);
   Value column = arith::MulIOp::create(b, location, f.item(), f.index(columns));
   f.forRange(zero, rows, blockRows, {}, [&](Value row, ValueRange) {
-    Value index = f.map1(f.load(tokens, {row, zero, zero}, blockRows, 1), blockRows, 1, integer, [&](OpBuilder &b, ValueRange v) -> Value {
-      Value low = arith::ConstantOp::create(b, location, b.getIntegerAttr(integer, 0));
-      Value high = arith::ConstantOp::create(b, location, b.getIntegerAttr(integer, table.heads - 1));
-      return arith::MinSIOp::create(b, location, arith::MaxSIOp::create(b, location, v[0], low), high);
-    });
+    Value index =
+        f.map1(f.load(tokens, {row, zero, zero}, blockRows, 1), blockRows, 1, integer,
+               [&](OpBuilder &b, ValueRange v) -> Value {
+                 Value low = arith::ConstantOp::create(b, location, b.getIntegerAttr(integer, 0));
+                 Value high = arith::ConstantOp::create(b, location, b.getIntegerAttr(integer, table.heads - 1));
+                 return arith::MinSIOp::create(b, location, arith::MaxSIOp::create(b, location, v[0], low), high);
+               });
     Value tile = f.load(gradient, {row, zero, column}, blockRows, columns);
     Value left = arith::SubIOp::create(b, location, rows, row);
     Value count = arith::MinUIOp::create(b, location, left, f.index(blockRows));
@@ -183,7 +199,7 @@ void lowerEmbedGrad(func::FuncOp source) {
   f.finish({f.term(table.width / columns)}, 0);
 }
 
-//===-- Sums of columns --------------------------------------------------------------------------------------------===//
+//===-- Sums of columns --===//
 
 void lowerColumnSum(func::FuncOp source) {
   auto op = cast<ReduceTokensOp>(source.getBody().front().front());
@@ -194,13 +210,15 @@ void lowerColumnSum(func::FuncOp source) {
   Type f32 = b.getF32Type();
   Value zero = f.index(0);
   Value column = arith::MulIOp::create(b, location, f.item(), f.index(columns));
-  Value sum = f.forRange(zero, f.extent(tile::Extent::Rows), blockRows, f.zeros(1, columns, f32), [&](Value row, ValueRange carried) {
-    Value tile = f.load(f.getInput(0), {row, zero, column}, blockRows, columns);
-    Value part = f.reduce(tile::Combine::Add, tile, 1, columns);
-    return TileFunction::Scalars{f.map1({carried[0], part}, 1, columns, f32, [&](OpBuilder &b, ValueRange v) -> Value {
-      return arith::AddFOp::create(b, location, v[0], v[1]);
-    })};
-  })[0];
+  Value sum = f.forRange(zero, f.extent(tile::Extent::Rows), blockRows, f.zeros(1, columns, f32),
+                         [&](Value row, ValueRange carried) {
+                           Value tile = f.load(f.getInput(0), {row, zero, column}, blockRows, columns);
+                           Value part = f.reduce(tile::Combine::Add, tile, 1, columns);
+                           return TileFunction::Scalars{
+                               f.map1({carried[0], part}, 1, columns, f32, [&](OpBuilder &b, ValueRange v) -> Value {
+                                 return arith::AddFOp::create(b, location, v[0], v[1]);
+                               })};
+                         })[0];
   f.store(sum, f.getOutput(0), column, f.isAccumulated(0));
   f.finish({f.term(width / columns)}, 0);
 }

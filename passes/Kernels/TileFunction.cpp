@@ -5,9 +5,7 @@ using namespace mlir;
 
 namespace caa {
 
-Type storedElement(Type element) {
-  return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element;
-}
+Type storedElement(Type element) { return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element; }
 
 tile::TileType tileType(int64_t rows, int64_t columns, Type element) {
   return tile::TileType::get(element.getContext(), rows, columns, element);
@@ -62,7 +60,8 @@ void TileFunction::finish(ArrayRef<tile::TermAttr> grid, double flops) {
 }
 
 tile::TermAttr TileFunction::term(int64_t coefficient, int64_t divisor) {
-  return tile::TermAttr::get(builder.getContext(), coefficient, 0, 0, 1, divisor > 0 ? 1 : 0, std::max<int64_t>(divisor, 1));
+  return tile::TermAttr::get(builder.getContext(), coefficient, 0, 0, 1, divisor > 0 ? 1 : 0,
+                             std::max<int64_t>(divisor, 1));
 }
 
 Value TileFunction::index(int64_t value) { return arith::ConstantIndexOp::create(builder, location, value); }
@@ -94,8 +93,10 @@ Value TileFunction::extract(Value tile) {
   return tile::ExtractOp::create(builder, location, cast<tile::TileType>(tile.getType()).getElement(), tile);
 }
 
-SmallVector<Value> TileFunction::map(ValueRange operands, int64_t rows, int64_t columns, TypeRange elements, Body body) {
-  SmallVector<Type> types = llvm::map_to_vector(elements, [&](Type element) -> Type { return tileType(rows, columns, element); });
+SmallVector<Value> TileFunction::map(ValueRange operands, int64_t rows, int64_t columns, TypeRange elements,
+                                     Body body) {
+  SmallVector<Type> types =
+      llvm::map_to_vector(elements, [&](Type element) -> Type { return tileType(rows, columns, element); });
   auto map = tile::MapOp::create(builder, location, types, operands);
   Block &block = map.getBody().emplaceBlock();
   for (Value operand : operands) {

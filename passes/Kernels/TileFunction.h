@@ -17,8 +17,9 @@ mlir::Type storedElement(mlir::Type element);
 /// A tile kernel in the making, in the place of a function of tensors.
 class TileFunction {
 public:
-  /// Starts the kernel: buffers for the inputs, then for the outputs (none for an output in the place of an input), and an empty
-  /// body. The token-wise inputs in `byBatch` keep batch and length as two axes: all tokens, even in a loop over chunks of rows.
+  /// Starts the kernel: buffers for the inputs, then for the outputs (none for an output in the place of an input), and
+  /// an empty body. The token-wise inputs in `byBatch` keep batch and length as two axes: all tokens, even in a loop
+  /// over chunks of rows.
   explicit TileFunction(mlir::func::FuncOp source, llvm::ArrayRef<unsigned> byBatch = {});
 
   /// Puts the kernel in the place of its source, with the grid and an estimate of a work item's operations.
@@ -37,7 +38,9 @@ public:
 
   // Shorthand at the builder's insertion point.
   mlir::Value index(int64_t value);
-  mlir::Value extent(tile::Extent extent) { return tile::ExtentOp::create(builder, location, builder.getIndexType(), extent); }
+  mlir::Value extent(tile::Extent extent) {
+    return tile::ExtentOp::create(builder, location, builder.getIndexType(), extent);
+  }
   mlir::Value item() { return tile::ItemOp::create(builder, location, builder.getIndexType()); }
   mlir::Value load(mlir::Value source, mlir::ValueRange indices, int64_t rows, int64_t columns);
   void store(mlir::Value tile, mlir::Value target, mlir::ValueRange indices, bool accumulate = false);
@@ -48,12 +51,13 @@ public:
   using Scalars = llvm::SmallVector<mlir::Value>;
   using Body = llvm::function_ref<Scalars(mlir::OpBuilder &, mlir::ValueRange)>;
   /// A tile.map with results of the given elements.
-  llvm::SmallVector<mlir::Value> map(mlir::ValueRange operands, int64_t rows, int64_t columns, mlir::TypeRange elements, Body body);
+  llvm::SmallVector<mlir::Value> map(mlir::ValueRange operands, int64_t rows, int64_t columns, mlir::TypeRange elements,
+                                     Body body);
   mlir::Value map1(mlir::ValueRange operands, int64_t rows, int64_t columns, mlir::Type element,
                    llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::ValueRange)> body);
 
-  /// Calls `body` with (first column, width) for all columns of `width`: a loop over tiles of `tileWidth`, then the rest. What is carried
-  /// goes through both.
+  /// Calls `body` with (first column, width) for all columns of `width`: a loop over tiles of `tileWidth`, then the
+  /// rest. What is carried goes through both.
   using ColumnBody = llvm::function_ref<Scalars(mlir::Value column, int64_t columns, mlir::ValueRange carried)>;
   Scalars forColumns(int64_t width, int64_t tileWidth, mlir::ValueRange inits, ColumnBody body);
   /// scf.for with index bounds.

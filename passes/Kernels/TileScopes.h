@@ -14,7 +14,8 @@ struct Index {
   bool operator==(const Index &other) const { return constant == other.constant && value == other.value; }
 };
 
-/// Which part of a tensor value a tile holds: a head, and columns [column, column + width) of its width; all rows of the block.
+/// Which part of a tensor value a tile holds: a head, and columns [column, column + width) of its width; all rows of
+/// the block.
 struct Place {
   Index head, column;
   int64_t width;
@@ -23,7 +24,9 @@ struct Place {
 /// The stack of open loops. Scope 0 is the work item.
 class TileScopes {
 public:
-  TileScopes(TileFunction &function) : function(function) { scopes.push_back({function.getBuilder().saveInsertionPoint(), {}, nullptr}); }
+  TileScopes(TileFunction &function) : function(function) {
+    scopes.push_back({function.getBuilder().saveInsertionPoint(), {}, nullptr});
+  }
 
   unsigned depth() const { return scopes.size() - 1; }
   /// The scope in which an index is known.
@@ -32,7 +35,8 @@ public:
 
   /// Runs `emit` with the builder in scope `depth`; loops that are open inside it stay where they are.
   template <typename F> auto in(unsigned depth, F emit) {
-    llvm::SmallVector<Scope> inner(std::make_move_iterator(scopes.begin() + depth + 1), std::make_move_iterator(scopes.end()));
+    llvm::SmallVector<Scope> inner(std::make_move_iterator(scopes.begin() + depth + 1),
+                                   std::make_move_iterator(scopes.end()));
     scopes.truncate(depth + 1);
     function.getBuilder().restoreInsertionPoint(scopes.back().point);
     auto result = emit();
@@ -41,9 +45,11 @@ public:
     return result;
   }
 
-  /// A loop lower, lower + step, ... < upper in the innermost scope; `body` gets the index and the carried values and gives the next ones.
+  /// A loop lower, lower + step, ... < upper in the innermost scope; `body` gets the index and the carried values and
+  /// gives the next ones.
   using LoopBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value index, mlir::ValueRange carried)>;
-  llvm::SmallVector<mlir::Value> loop(mlir::Value lower, mlir::Value upper, int64_t step, mlir::ValueRange inits, LoopBody body);
+  llvm::SmallVector<mlir::Value> loop(mlir::Value lower, mlir::Value upper, int64_t step, mlir::ValueRange inits,
+                                      LoopBody body);
 
   /// The tiles known for a value at a place, in its scope.
   llvm::SmallVector<mlir::Value> *find(mlir::Value value, const Place &place, unsigned depth);

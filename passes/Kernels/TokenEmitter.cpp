@@ -20,7 +20,8 @@ unsigned TokenEmitter::depthOf(Value value, const Place &place) const {
 /// Whether only parts of a value's width are read, so that each may be computed alone.
 bool TokenEmitter::isReadInParts(Value value) {
   Operation *def = value.getDefiningOp();
-  return isa_and_nonnull<MapOp>(def) && llvm::all_of(def->getUsers(), [](Operation *user) { return isa<RopeOp, SliceOp>(user); });
+  return isa_and_nonnull<MapOp>(def) &&
+         llvm::all_of(def->getUsers(), [](Operation *user) { return isa<RopeOp, SliceOp>(user); });
 }
 
 Value TokenEmitter::emit(Value value, Place place) {
@@ -32,8 +33,9 @@ Value TokenEmitter::emit(Value value, Place place) {
     int64_t width = 0;
     for (Value part : parts)
       width += typeOf(part).getColumns();
-    Value joined = tile::ConcatOp::create(function.getBuilder(), function.getLocation(),
-                                          tileType(typeOf(parts[0]).getRows(), width, typeOf(parts[0]).getElement()), parts);
+    Value joined =
+        tile::ConcatOp::create(function.getBuilder(), function.getLocation(),
+                               tileType(typeOf(parts[0]).getRows(), width, typeOf(parts[0]).getElement()), parts);
     scopes.remember(value, place, depth, joined);
     return joined;
   });
@@ -76,15 +78,16 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
     return {tile::GatherOp::create(builder, function.getLocation(), tileType(rows, place.width, builder.getF32Type()),
                                    function.getInput(table), index, column)};
   }
-  if (auto map = dyn_cast<MapOp>(op); map && (place.width == width || !place.column.isConstant() || isReadInParts(value))) {
+  if (auto map = dyn_cast<MapOp>(op);
+      map && (place.width == width || !place.column.isConstant() || isReadInParts(value))) {
     emitMap(map, place, scopes.depth());
     return *scopes.find(value, place, scopes.depth());
   }
   if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
     Value from = broadcast.getValue();
     Shape in = tileShape(from), out = tileShape(value);
-    Place source{in.heads == 1 ? Index{} : scopes.derive(place.head, 1, out.heads / in.heads, 0), in.width == 1 ? Index{} : place.column,
-                 in.width == 1 ? 1 : place.width};
+    Place source{in.heads == 1 ? Index{} : scopes.derive(place.head, 1, out.heads / in.heads, 0),
+                 in.width == 1 ? Index{} : place.column, in.width == 1 ? 1 : place.width};
     return {widen(emit(from, source), rowsOf(value), place.width)};
   }
   if (auto reduce = dyn_cast<ReduceHeadsOp>(op))
@@ -92,7 +95,8 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
   if (auto sum = dyn_cast<SumPartialsOp>(op))
     return {emitSumPartials(sum, place)};
   if (auto constant = dyn_cast<ConstantOp>(op))
-    return {function.splat(cast<TypedAttr>(cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>()), 1, place.width)};
+    return {function.splat(cast<TypedAttr>(cast<DenseElementsAttr>(constant.getValue()).getSplatValue<Attribute>()), 1,
+                           place.width)};
   if (place.width != width) { // a part of what is computed whole
     SmallVector<Value> parts = emitParts(value, {place.head, {}, width});
     int64_t start = place.column.constant;
@@ -110,7 +114,9 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
 
   if (auto reduce = dyn_cast<ReduceWidthOp>(op)) {
     Value operand = emit(reduce.getValue(), whole(reduce.getValue()));
-    return {typeOf(operand).getColumns() == 1 ? operand : function.reduce(tile::Combine::Add, operand, typeOf(operand).getRows(), 1)};
+    return {typeOf(operand).getColumns() == 1
+                ? operand
+                : function.reduce(tile::Combine::Add, operand, typeOf(operand).getRows(), 1)};
   }
   if (auto rope = dyn_cast<RopeOp>(op))
     return emitRope(rope, place);
@@ -131,10 +137,11 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
 
 Value TokenEmitter::truth(Value bytes) {
   tile::TileType type = typeOf(bytes);
-  return function.map1(bytes, type.getRows(), type.getColumns(), function.getBuilder().getI1Type(), [&](OpBuilder &b, ValueRange v) -> Value {
-    Value zero = arith::ConstantOp::create(b, function.getLocation(), b.getI8IntegerAttr(0));
-    return arith::CmpIOp::create(b, function.getLocation(), arith::CmpIPredicate::ne, v[0], zero);
-  });
+  return function.map1(bytes, type.getRows(), type.getColumns(), function.getBuilder().getI1Type(),
+                       [&](OpBuilder &b, ValueRange v) -> Value {
+                         Value zero = arith::ConstantOp::create(b, function.getLocation(), b.getI8IntegerAttr(0));
+                         return arith::CmpIOp::create(b, function.getLocation(), arith::CmpIPredicate::ne, v[0], zero);
+                       });
 }
 
 Value TokenEmitter::loadInput(BlockArgument input, const Place &place) {
@@ -155,20 +162,22 @@ void TokenEmitter::emitMap(MapOp map, const Place &place, unsigned depth) {
   SmallVector<Value> operands;
   for (Value operand : map.getOperands()) {
     Shape in = tileShape(operand);
-    Place source{in.heads == 1 ? Index{} : scopes.derive(place.head, 1, shape.heads / in.heads, 0), in.width == 1 ? Index{} : place.column,
-                 in.width == 1 ? 1 : place.width};
+    Place source{in.heads == 1 ? Index{} : scopes.derive(place.head, 1, shape.heads / in.heads, 0),
+                 in.width == 1 ? Index{} : place.column, in.width == 1 ? 1 : place.width};
     operands.push_back(emit(operand, source));
   }
   int64_t tileRows = rowsOf(map.getResult(0));
   SmallVector<Type> elements = llvm::map_to_vector(map.getResults(), [](Value result) { return elementOf(result); });
   Block &body = map.getBody().front();
-  SmallVector<Value> results = function.map(operands, tileRows, place.width, elements, [&](OpBuilder &b, ValueRange arguments) {
-    IRMapping mapping;
-    mapping.map(body.getArguments(), arguments);
-    for (Operation &op : body.without_terminator())
-      b.clone(op, mapping);
-    return llvm::map_to_vector(body.getTerminator()->getOperands(), [&](Value v) { return mapping.lookupOrDefault(v); });
-  });
+  SmallVector<Value> results =
+      function.map(operands, tileRows, place.width, elements, [&](OpBuilder &b, ValueRange arguments) {
+        IRMapping mapping;
+        mapping.map(body.getArguments(), arguments);
+        for (Operation &op : body.without_terminator())
+          b.clone(op, mapping);
+        return llvm::map_to_vector(body.getTerminator()->getOperands(),
+                                   [&](Value v) { return mapping.lookupOrDefault(v); });
+      });
   expandScalars(cast<tile::MapOp>(results[0].getDefiningOp()).getBody());
   for (auto [original, tile] : llvm::zip(map.getResults(), results))
     scopes.remember(original, place, depth, tile);
@@ -188,10 +197,11 @@ Value TokenEmitter::emitReduceHeads(ReduceHeadsOp reduce, const Place &place) {
   Value last = arith::AddIOp::create(builder, function.getLocation(), first, function.index(count));
   return scopes.loop(first, last, 1, init, [&](Value head, ValueRange carried) {
     Value tile = emit(from, {{0, head}, place.column, place.width});
-    return SmallVector<Value>{function.map1({carried[0], tile}, tileRows, place.width, elementOf(from), [&](OpBuilder &b, ValueRange v) {
-      return isa<FloatType>(v[0].getType()) ? Value(arith::AddFOp::create(b, function.getLocation(), v[0], v[1]))
-                                            : Value(arith::AddIOp::create(b, function.getLocation(), v[0], v[1]));
-    })};
+    return SmallVector<Value>{
+        function.map1({carried[0], tile}, tileRows, place.width, elementOf(from), [&](OpBuilder &b, ValueRange v) {
+          return isa<FloatType>(v[0].getType()) ? Value(arith::AddFOp::create(b, function.getLocation(), v[0], v[1]))
+                                                : Value(arith::AddIOp::create(b, function.getLocation(), v[0], v[1]));
+        })};
   })[0];
 }
 
@@ -207,9 +217,10 @@ Value TokenEmitter::emitSumPartials(SumPartialsOp sum, const Place &place) {
   Value head = scopes.materialize(place.head), column = scopes.materialize(place.column);
   return scopes.loop(function.index(0), chunks, 1, init, [&](Value row, ValueRange carried) {
     Value tile = function.load(function.getInput(input.getArgNumber()), {row, head, column}, 1, place.width);
-    return SmallVector<Value>{function.map1({carried[0], tile}, 1, place.width, element, [&](OpBuilder &b, ValueRange v) -> Value {
-      return arith::AddFOp::create(b, location, v[0], v[1]);
-    })};
+    return SmallVector<Value>{
+        function.map1({carried[0], tile}, 1, place.width, element, [&](OpBuilder &b, ValueRange v) -> Value {
+          return arith::AddFOp::create(b, location, v[0], v[1]);
+        })};
   })[0];
 }
 
@@ -219,7 +230,8 @@ SmallVector<Value> TokenEmitter::emitRope(RopeOp rope, const Place &place) {
   Type f32 = function.getBuilder().getF32Type();
   auto halfOf = [&](Value value, int64_t start) { return emit(value, {place.head, {start, {}}, half}); };
   Value table = rope.getTable();
-  SmallVector<Value> operands = {halfOf(rope.getInput(), 0), halfOf(rope.getInput(), half), halfOf(table, 0), halfOf(table, half)};
+  SmallVector<Value> operands = {halfOf(rope.getInput(), 0), halfOf(rope.getInput(), half), halfOf(table, 0),
+                                 halfOf(table, half)};
   return function.map(operands, rows, half, {f32, f32}, [&](OpBuilder &b, ValueRange v) {
     Location location = function.getLocation();
     auto mul = [&](Value x, Value y) -> Value { return arith::MulFOp::create(b, location, x, y); };
@@ -300,28 +312,30 @@ Value TokenEmitter::emitIndex(bool hasNext) {
   Value start = arith::AddIOp::create(builder, location, firstRow, function.extent(tile::Extent::FirstRow));
   Value row = tile::IotaOp::create(builder, location, tileType(rows, 1, i64), start);
   Value length = arith::IndexCastOp::create(builder, location, i64, function.extent(tile::Extent::Length));
-  return function.map1({row, length}, rows, 1, hasNext ? Type(builder.getI1Type()) : i64, [&](OpBuilder &b, ValueRange v) -> Value {
-    Value index = arith::RemSIOp::create(b, location, v[0], v[1]);
-    if (!hasNext)
-      return index;
-    Value one = arith::ConstantOp::create(b, location, b.getI64IntegerAttr(1));
-    return arith::CmpIOp::create(b, location, arith::CmpIPredicate::slt, arith::AddIOp::create(b, location, index, one), v[1]);
-  });
+  return function.map1({row, length}, rows, 1, hasNext ? Type(builder.getI1Type()) : i64,
+                       [&](OpBuilder &b, ValueRange v) -> Value {
+                         Value index = arith::RemSIOp::create(b, location, v[0], v[1]);
+                         if (!hasNext)
+                           return index;
+                         Value one = arith::ConstantOp::create(b, location, b.getI64IntegerAttr(1));
+                         return arith::CmpIOp::create(b, location, arith::CmpIPredicate::slt,
+                                                      arith::AddIOp::create(b, location, index, one), v[1]);
+                       });
 }
 
 Value TokenEmitter::emitValidRows() {
   if (validRows)
     return validRows;
   return validRows = scopes.in(rowDepth, [&] {
-           OpBuilder &builder = function.getBuilder();
-           Location location = function.getLocation();
-           Type i64 = builder.getI64Type();
-           Value row = tile::IotaOp::create(builder, location, tileType(rows, 1, i64), firstRow);
-           Value end = arith::IndexCastOp::create(builder, location, i64, function.extent(tile::Extent::Rows));
-           return function.map1({row, end}, rows, 1, builder.getI1Type(), [&](OpBuilder &b, ValueRange v) -> Value {
-             return arith::CmpIOp::create(b, location, arith::CmpIPredicate::slt, v[0], v[1]);
-           });
-         });
+    OpBuilder &builder = function.getBuilder();
+    Location location = function.getLocation();
+    Type i64 = builder.getI64Type();
+    Value row = tile::IotaOp::create(builder, location, tileType(rows, 1, i64), firstRow);
+    Value end = arith::IndexCastOp::create(builder, location, i64, function.extent(tile::Extent::Rows));
+    return function.map1({row, end}, rows, 1, builder.getI1Type(), [&](OpBuilder &b, ValueRange v) -> Value {
+      return arith::CmpIOp::create(b, location, arith::CmpIPredicate::slt, v[0], v[1]);
+    });
+  });
 }
 
 Value TokenEmitter::widen(Value tile, int64_t tileRows, int64_t columns) {
@@ -335,7 +349,8 @@ Value TokenEmitter::slice(Value tile, int64_t start, int64_t columns) {
   tile::TileType type = typeOf(tile);
   if (start == 0 && columns == type.getColumns())
     return tile;
-  return tile::SliceOp::create(function.getBuilder(), function.getLocation(), tileType(type.getRows(), columns, type.getElement()), tile, start);
+  return tile::SliceOp::create(function.getBuilder(), function.getLocation(),
+                               tileType(type.getRows(), columns, type.getElement()), tile, start);
 }
 
 } // namespace caa

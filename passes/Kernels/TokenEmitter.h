@@ -1,4 +1,5 @@
-// Tiles for the values of a kernel of token-wise or per-head ops, on demand: a tile per value, head and range of columns.
+// Tiles for the values of a kernel of token-wise or per-head ops, on demand: a tile per value, head and range of
+// columns.
 #pragma once
 
 #include "passes/Kernels/TileScopes.h"

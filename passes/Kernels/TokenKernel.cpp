@@ -6,11 +6,11 @@ using namespace mlir;
 namespace caa {
 namespace {
 
-constexpr int64_t cacheBytes = 48 << 10;        // what the tiles of one block may fill: about the first cache
+constexpr int64_t cacheBytes = 48 << 10;         // what the tiles of one block may fill: about the first cache
 constexpr int64_t summingCacheBytes = 256 << 10; // the same where few rows would make a sum over tokens slow
 constexpr int64_t mostColumns = 512;
 
-//===-- Shapes that need no code -----------------------------------------------------------------------------------===//
+//===-- Shapes that need no code --===//
 
 /// Reads an input, and writes an output, in the shape that the kernel computes in: the bytes are the same.
 void absorbReshapes(func::FuncOp source) {
@@ -18,8 +18,8 @@ void absorbReshapes(func::FuncOp source) {
   for (BlockArgument argument : block.getArguments()) {
     auto first = argument.use_empty() ? ReshapeOp() : dyn_cast<ReshapeOp>(*argument.user_begin());
     bool isReshaped = first && llvm::all_of(argument.getUsers(), [&](Operation *user) {
-      return isa<ReshapeOp>(user) && user->getResult(0).getType() == first.getResult().getType();
-    });
+                        return isa<ReshapeOp>(user) && user->getResult(0).getType() == first.getResult().getType();
+                      });
     if (auto sum = argument.use_empty() ? SumPartialsOp() : dyn_cast<SumPartialsOp>(*argument.user_begin())) {
       Shape shape = tileShape(sum.getResult());
       argument.setType(RankedTensorType::get({ShapedType::kDynamic, shape.heads, shape.width}, elementOf(argument)));
@@ -72,7 +72,7 @@ void flattenHeads(func::FuncOp source) {
   }
 }
 
-//===-- The kernel -------------------------------------------------------------------------------------------------===//
+//===-- The kernel --===//
 
 /// One output: what is stored of it, tile by tile.
 struct Root {
@@ -112,8 +112,8 @@ private:
       isTokenwiseKernel |= isTokenwise(argument.getType());
     int64_t width = 1;
     for (Operation &op : block.without_terminator()) {
-      isColumnwise &= isa<MapOp, BroadcastOp, SliceOp, AsHeadOp, AsRowOp, ConstantOp, IndexOp, HasNextOp, EmbedOp, PartialSumsOp, SumPartialsOp,
-                          ReduceHeadsOp>(op);
+      isColumnwise &= isa<MapOp, BroadcastOp, SliceOp, AsHeadOp, AsRowOp, ConstantOp, IndexOp, HasNextOp, EmbedOp,
+                          PartialSumsOp, SumPartialsOp, ReduceHeadsOp>(op);
       if (auto reshape = dyn_cast<ReshapeOp>(op)) {
         Shape in = tileShape(reshape.getValue()), out = tileShape(reshape.getResult());
         needsConstantHeads |= !isa<BlockArgument>(reshape.getValue()) && out.heads > 1 && (out.width % in.width) != 0;
@@ -151,7 +151,8 @@ private:
     int64_t bytes = 0;
     auto add = [&](Value value) {
       if (isTokenwise(value.getType()))
-        bytes += std::min(tileShape(value).width, columns) * std::max<int64_t>(1, elementOf(value).getIntOrFloatBitWidth() / 8);
+        bytes += std::min(tileShape(value).width, columns) *
+                 std::max<int64_t>(1, elementOf(value).getIntOrFloatBitWidth() / 8);
     };
     for (BlockArgument argument : source.getArguments())
       add(argument);
@@ -171,12 +172,13 @@ private:
 
   //===-- Work items --===//
 
-  /// Per-head values: an item is a head and a slice of columns if all outputs agree on them, else one item does everything.
+  /// Per-head values: an item is a head and a slice of columns if all outputs agree on them, else one item does
+  /// everything.
   void lowerPerHead() {
     Shape shape = roots.front().shape;
     bool agree = isColumnwise && llvm::all_of(roots, [&](const Root &root) {
-      return root.shape.heads == shape.heads && root.shape.width == shape.width;
-    });
+                   return root.shape.heads == shape.heads && root.shape.width == shape.width;
+                 });
     if (!agree) {
       columns = 0;
       for (const Root &root : roots)
@@ -190,9 +192,11 @@ private:
     Location location = function->getLocation();
     Place place{{}, {}, columns};
     if (shape.heads > 1)
-      place.head.value = perHead == 1 ? item : Value(arith::DivUIOp::create(builder, location, item, function->index(perHead)));
+      place.head.value =
+          perHead == 1 ? item : Value(arith::DivUIOp::create(builder, location, item, function->index(perHead)));
     if (perHead > 1) {
-      Value slice = shape.heads == 1 ? item : Value(arith::RemUIOp::create(builder, location, item, function->index(perHead)));
+      Value slice =
+          shape.heads == 1 ? item : Value(arith::RemUIOp::create(builder, location, item, function->index(perHead)));
       place.column.value = arith::MulIOp::create(builder, location, slice, function->index(columns));
     }
     for (const Root &root : roots)
@@ -309,9 +313,10 @@ private:
     auto type = cast<tile::TileType>(tile.getType());
     if (!type.getElement().isInteger(1))
       return tile;
-    return function->map1(tile, type.getRows(), type.getColumns(), storedElement(type.getElement()), [&](OpBuilder &b, ValueRange v) -> Value {
-      return arith::ExtUIOp::create(b, function->getLocation(), b.getI8Type(), v[0]);
-    });
+    return function->map1(tile, type.getRows(), type.getColumns(), storedElement(type.getElement()),
+                          [&](OpBuilder &b, ValueRange v) -> Value {
+                            return arith::ExtUIOp::create(b, function->getLocation(), b.getI8Type(), v[0]);
+                          });
   }
 
   /// Operations of one work item: what the maps and sums do to each component, and 40 for an angle's sine and cosine.
@@ -321,7 +326,8 @@ private:
       Shape shape = tileShape(op.getResult(0));
       double components = double(shape.heads * shape.width), scalars = 1;
       if (auto map = dyn_cast<MapOp>(op))
-        scalars = double(llvm::count_if(map.getBody().front().without_terminator(), [](Operation &o) { return !isa<arith::ConstantOp>(o); }));
+        scalars = double(llvm::count_if(map.getBody().front().without_terminator(),
+                                        [](Operation &o) { return !isa<arith::ConstantOp>(o); }));
       else if (isa<ReduceWidthOp, ReduceHeadsOp, PartialSumsOp>(op))
         components = double(tileShape(op.getOperand(0)).heads * tileShape(op.getOperand(0)).width);
       else if (isa<RopeOp>(op))

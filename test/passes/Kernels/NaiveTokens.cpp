@@ -114,7 +114,8 @@ private:
       Buffer &buffer = make(result);
       auto elements = cast<DenseElementsAttr>(constant.getValue());
       for (auto [cell, value] : llvm::zip(buffer.data, elements.getValues<Attribute>()))
-        cell = isa<FloatAttr>(value) ? cast<FloatAttr>(value).getValueAsDouble() : double(cast<IntegerAttr>(value).getInt());
+        cell = isa<FloatAttr>(value) ? cast<FloatAttr>(value).getValueAsDouble()
+                                     : double(cast<IntegerAttr>(value).getInt());
       return;
     }
     if (isa<IndexOp>(op))
@@ -129,7 +130,9 @@ private:
     if (isa<BroadcastOp>(op))
       return each(result, [&](Spot s) { return read(in(0), s, shapeOf(result).heads); });
     if (auto slice = dyn_cast<SliceOp>(op))
-      return each(result, [&](Spot s) { return read(in(0), {s.token, s.head, s.component + int64_t(slice.getStart())}, headsOf(in(0))); });
+      return each(result, [&](Spot s) {
+        return read(in(0), {s.token, s.head, s.component + int64_t(slice.getStart())}, headsOf(in(0)));
+      });
     if (isa<ConcatOp>(op))
       return each(result, [&](Spot s) {
         unsigned n = 0;
@@ -153,12 +156,16 @@ private:
         return sum;
       });
     if (auto partials = dyn_cast<PartialSumsOp>(op))
-      return each(result, [&](Spot s) {
-        double sum = 0;
-        for (int64_t row = s.token * partials.getChunk(); row < std::min<int64_t>((s.token + 1) * partials.getChunk(), extents.rows); ++row)
-          sum += read(in(0), {row, s.head, s.component}, headsOf(in(0)));
-        return sum;
-      }, partials.getChunk());
+      return each(
+          result,
+          [&](Spot s) {
+            double sum = 0;
+            for (int64_t row = s.token * partials.getChunk();
+                 row < std::min<int64_t>((s.token + 1) * partials.getChunk(), extents.rows); ++row)
+              sum += read(in(0), {row, s.head, s.component}, headsOf(in(0)));
+            return sum;
+          },
+          partials.getChunk());
     if (isa<SumPartialsOp, ReduceTokensOp>(op)) {
       Buffer from = in(0);
       Buffer &to = make(result);
@@ -178,7 +185,8 @@ private:
     if (auto table = dyn_cast<RopeTableOp>(op))
       return each(result, [&](Spot s) {
         int64_t width = shapeOf(result).width, c = s.component % (width / 2);
-        double angle = in(0).data[s.token] * std::pow(table.getTheta().convertToDouble(), -2.0 * double(c) / double(width));
+        double angle =
+            in(0).data[s.token] * std::pow(table.getTheta().convertToDouble(), -2.0 * double(c) / double(width));
         return s.component < width / 2 ? std::cos(angle) : std::sin(angle);
       });
     if (isa<EmbedOp>(op))
@@ -191,7 +199,8 @@ private:
       Buffer &to = make(result);
       int64_t width = widthOf(gradient);
       for (size_t n = 0; n < gradient.data.size(); ++n)
-        to.data[std::clamp<int64_t>(int64_t(index.data[n / width]), 0, to.shape[0] - 1) * width + int64_t(n) % width] += gradient.data[n];
+        to.data[std::clamp<int64_t>(int64_t(index.data[n / width]), 0, to.shape[0] - 1) * width + int64_t(n) % width] +=
+            gradient.data[n];
       return;
     }
     if (auto partials = dyn_cast<ReportPartialsOp>(op))
@@ -270,7 +279,8 @@ private:
 
 } // namespace
 
-std::vector<Buffer> naiveTokens(func::FuncOp kernel, const std::vector<Buffer *> &inputs, const Extents &extents, bool rounded) {
+std::vector<Buffer> naiveTokens(func::FuncOp kernel, const std::vector<Buffer *> &inputs, const Extents &extents,
+                                bool rounded) {
   return Naive(extents, rounded).run(kernel, inputs);
 }
 

@@ -1,5 +1,6 @@
-// caa-kernel-check FILE: lowers the token-wise kernels of a module and compares each, run by the tile interpreter in both orders of its
-// work items, with the naive reading of its ops, on random inputs at several batches and lengths. Prints how many agree.
+// caa-kernel-check FILE: lowers the token-wise kernels of a module and compares each, run by the tile interpreter in
+// both orders of its work items, with the naive reading of its ops, on random inputs at several batches and lengths.
+// Prints how many agree.
 #include "codegen/Driver/Pipelines.h"
 #include "passes/Kernels/Passes.h"
 #include "test/passes/Kernels/NaiveTokens.h"
@@ -17,7 +18,8 @@ using namespace caa::test;
 
 namespace {
 
-/// Of a tensor's norm: the tile side rounds to float32. Where that loses more, four times what a plain float32 evaluation loses.
+/// Of a tensor's norm: the tile side rounds to float32. Where that loses more, four times what a plain float32
+/// evaluation loses.
 constexpr double tolerance = 1e-5;
 
 double distance(const std::vector<double> &a, const std::vector<double> &b) {
@@ -49,7 +51,8 @@ public:
   }
 
 private:
-  std::string compare(std::vector<Buffer> inputs, const std::vector<Buffer> &expected, const Extents &extents, bool backwards) {
+  std::string compare(std::vector<Buffer> inputs, const std::vector<Buffer> &expected, const Extents &extents,
+                      bool backwards) {
     std::vector<Buffer> outputs = expected;
     std::vector<std::vector<double>> before;
     std::vector<Buffer *> buffers;
@@ -81,7 +84,8 @@ private:
       double error = distance(wanted, results[number]->data), norm = normOf(wanted);
       double allowed = std::max(tolerance * norm + 1e-12, 4 * distance(expected[number].data, rounded[number].data));
       if (!(error <= allowed))
-        return ("output " + Twine(number) + " is off by " + std::to_string(error) + " of " + std::to_string(norm)).str();
+        return ("output " + Twine(number) + " is off by " + std::to_string(error) + " of " + std::to_string(norm))
+            .str();
     }
     return "";
   }
@@ -92,7 +96,8 @@ private:
   }
   static std::vector<double> combined(std::vector<double> old, const std::vector<double> &more) {
     bool isEmpty = old[0] == 0;
-    std::vector<double> result = {old[0] + more[0], old[1] + more[1], old[2] + more[2], std::min(old[3], more[3]), std::max(old[4], more[4])};
+    std::vector<double> result = {old[0] + more[0], old[1] + more[1], old[2] + more[2], std::min(old[3], more[3]),
+                                  std::max(old[4], more[4])};
     if (isEmpty)
       result[3] = more[3], result[4] = more[4];
     return result;
@@ -116,7 +121,8 @@ private:
 
   Buffer fill(BlockArgument argument, Extents extents) {
     auto type = cast<RankedTensorType>(argument.getType());
-    bool isWhole = isTokenwise(type) && type.getElementType().isInteger(32); // tokens and the like are read beyond the chunk
+    bool isWhole =
+        isTokenwise(type) && type.getElementType().isInteger(32); // tokens and the like are read beyond the chunk
     if (isWhole)
       extents.rows = extents.batch * extents.length;
     int64_t chunk = 64;
@@ -126,11 +132,11 @@ private:
     bool isPositive = isTokenwise(type) && shapeOf(type).width == 1;
     bool isReport = type.getRank() == 3 && type.getDimSize(2) == 5 && type.getElementType().isF64();
     for (double &value : buffer.data)
-      value = type.getElementType().isInteger(1)   ? double(random() % 2)
+      value = type.getElementType().isInteger(1)        ? double(random() % 2)
               : isa<IntegerType>(type.getElementType()) ? double(int64_t(random() % 40) - 3)
-              : isReport                           ? 1 + double(random() % 7)
-              : isPositive                         ? double(float(0.5 + std::fabs(normal(random))))
-                                                   : double(float(normal(random)));
+              : isReport                                ? 1 + double(random() % 7)
+              : isPositive                              ? double(float(0.5 + std::fabs(normal(random))))
+                                                        : double(float(normal(random)));
     return buffer;
   }
 
