@@ -13,6 +13,7 @@ import unittest
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 from tokenizers import Tokenizer
 
 from programs import BIN, FolderTest, run
@@ -84,6 +85,10 @@ class PrepareTest(FolderTest):
         (self.folder / "b.jsonl.gz").write_bytes(gzip.compress(rows.encode()))
         self.prepare(self.folder / "a.jsonl", self.folder / "b.jsonl.gz", output="json")
         self.expect(self.folder / "json", self.documents * 2)
+        (self.folder / "c.jsonl.zst").write_bytes(pa.compress(rows.encode(), "zstd", asbytes=True))
+        (self.folder / "d.txt.gz").write_bytes(gzip.compress(self.text.read_bytes()))
+        self.prepare(self.folder / "c.jsonl.zst", self.folder / "d.txt.gz", "--split-on", r"\n\n", output="compressed")
+        self.expect(self.folder / "compressed", self.documents * 2)
         files = []
         for i, document in enumerate(self.documents):
             files.append(self.folder / f"{i}.txt")
@@ -121,7 +126,18 @@ class PrepareTest(FolderTest):
         self.assertRegex(self.prepare(bad, status=1).stderr, r"bad.jsonl:2:\d+: error: .*UTF-8")
         bad.write_text('{"text": "good"}\n{"txt": 1}\n')
         self.assertRegex(self.prepare(bad, status=1).stderr, r"bad.jsonl:2: error: .*`text`")
+        bad.write_text('{"text": "good"}\n{"text": "good"}\n{"text": null}\n')
+        self.assertRegex(self.prepare(bad, status=1).stderr, r"bad.jsonl:3: error: .*`text`")
         bad.unlink()
+        rows = "".join(json.dumps({"text": d}) + "\n" for d in self.documents).encode()
+        for suffix, packed in [(".gz", gzip.compress(rows)), (".zst", pa.compress(rows, "zstd", asbytes=True))]:
+            bad = self.folder / f"bad.jsonl{suffix}"
+            for cut in [0, 3, len(packed) // 2, len(packed) - 1]:
+                bad.write_bytes(packed[:cut])
+                self.assertRegex(self.prepare(bad, status=1).stderr, rf"bad.jsonl{suffix}: error: .*cut short")
+            bad.write_bytes(rows)
+            self.assertRegex(self.prepare(bad, status=1).stderr, rf"bad.jsonl{suffix}: error: cannot decompress")
+            bad.unlink()
         self.assertIn("nowhere.txt", self.prepare(self.folder / "nowhere.txt", status=1).stderr)
         (self.folder / "x.parquet").write_text("PAR1")
         self.assertIn("Parquet", self.prepare(self.folder / "x.parquet", status=1).stderr)
