@@ -12,6 +12,10 @@ namespace {
 std::atomic<bool> stop{false};
 std::atomic<int> interrupts{0};
 
+// Handlers have a stack of their own: a library's generated code (oneDNN's products) may use the stack pointer for its own
+// buffers, and a signal's frame would be written over them and what lies below. It holds the frames of AVX-512 machines.
+alignas(64) char handlerStack[1 << 16];
+
 void say(std::string_view text) { [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, text.data(), text.size()); }
 
 void onSignal(int signal) {
@@ -28,9 +32,14 @@ void onSignal(int signal) {
 } // namespace
 
 void installSignalHandlers() {
+  stack_t stack = {};
+  stack.ss_sp = handlerStack;
+  stack.ss_size = sizeof handlerStack;
+  ::sigaltstack(&stack, nullptr); // of this thread, the one that takes the signals
+
   struct sigaction action = {};
   action.sa_handler = onSignal;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_RESTART | SA_ONSTACK;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = SIG_IGN;

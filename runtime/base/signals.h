@@ -3,8 +3,9 @@
 
 namespace caa {
 
-/// From now on SIGINT and SIGTERM only set the flag, and a closed pipe or a limit on file sizes is a write error, not a
-/// death. The third SIGINT gives up at once, with status 1.
+/// To be called by the main thread, which takes the signals (the threads of a pool block them). From now on SIGINT and
+/// SIGTERM only set the flag, and a closed pipe or a limit on file sizes is a write error, not a death. The third SIGINT
+/// gives up at once, with status 1.
 void installSignalHandlers();
 
 /// True once a stop was asked for.

@@ -1,11 +1,20 @@
 // Products against a plain float64 sum, in every form, at awkward sizes and strides, on several threads.
 #include "runtime/engine/products.h"
 
+#include "runtime/base/signals.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <limits>
+#include <memory>
+#include <pthread.h>
 #include <random>
+#include <thread>
 #include <vector>
 
 namespace caa {
@@ -75,6 +84,39 @@ TEST(ProductRuns, GiveTheSameBitsEveryTime) {
     runProduct(threads, {300, 100, 200, false, false, 1, 0, a.data(), 200, b.data(), 100, c.data(), 100});
     EXPECT_TRUE(run == 0 || std::memcmp(first.data(), again.data(), first.size() * 4) == 0);
   }
+}
+
+// The library's code moves the stack pointer into its own buffers: a signal that used the ordinary stack would write over
+// the heap there.
+TEST(ProductRuns, SignalsInTheMidstOfOneLeaveTheHeapAlone) {
+  installSignalHandlers();
+  Threads threads(1);
+  std::vector<float> a(4096, 1), b(4096, 1), c(4096);
+  std::atomic<bool> done{false};
+  const pthread_t computing = pthread_self();
+  std::thread sender([&] {
+    for (int i = 0; i < 20000; ++i) {
+      pthread_kill(computing, SIGTERM);
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+    done = true;
+  });
+  for (size_t round = 0; !done; ++round) {
+    // Blocks in use at ever other distances from the library's buffers, which it allocates for each product.
+    std::vector<std::unique_ptr<std::vector<char>>> blocks;
+    for (size_t i = 0; i < 12; ++i)
+      blocks.push_back(std::make_unique<std::vector<char>>(16 + (round * 272 + i * 1040) % 9000, 'x'));
+    runProduct(threads, {256, 8, 8, false, true, 1, 0, a.data(), 8, b.data(), 8, c.data(), 8});
+    runProduct(threads, {64, 24, 8, false, true, 1, 0, a.data(), 8, b.data(), 8, c.data(), 24});
+    runProduct(threads, {64, 8, 24, false, false, 1, 0, a.data(), 24, b.data(), 8, c.data(), 8});
+    runProduct(threads, {24, 8, 64, true, false, 1, 1, a.data(), 24, b.data(), 8, c.data(), 8});
+    runProduct(threads, {8, 8, 256, true, false, 1, 1, a.data(), 8, b.data(), 8, c.data(), 8});
+    for (const auto &block : blocks)
+      ASSERT_EQ(std::count(block->begin(), block->end(), 'x'), int64_t(block->size()));
+  }
+  sender.join();
+  EXPECT_TRUE(stopRequested());
+  setStopRequested(false);
 }
 
 TEST(ProductPeak, IsAPlausibleRate) {
