@@ -280,10 +280,8 @@ void EntryGroups::mergeWithProducers(Operation *op) {
     if (!def || (roleOf(def) != Role::Tokenwise && roleOf(def) != Role::PerHead))
       continue;
     auto refuse = [&](StringRef reason) {
-      remark::missed(op->getLoc(), remark::RemarkOpts::name("NotFused").category("fuse").function(entry.getSymName()))
-          << (op->getName().getStringRef() + " reads what " + def->getName().getStringRef() +
-              " computes from memory: " + reason)
-                 .str();
+      remark::missed(op->getLoc(), remark::RemarkOpts::name("separate-kernel").category("fuse").function(entry.getSymName()))
+          << ("reads from memory what an earlier kernel computed: " + reason).str();
     };
     if (roleOf(op) != roleOf(def))
       refuse(roleOf(def) == Role::PerHead ? "a value of all tokens must be complete first"

@@ -22,7 +22,7 @@ def FormKernels : Pass<"caa-form-kernels", "::mlir::ModuleOp"> {
     that the result does not depend on threads. Ops with the attribute `caa.recomputed` join their consumers, not
     their producers.
 
-    Remarks (category `fuse`): `NotFused` where an op could not join the kernel whose result it reads, and why.
+    Remarks (category `fuse`): `separate-kernel` where an op could not join the kernel whose result it reads, and why.
   }];
   let dependentDialects = ["::caa::CaaDialect"];
   let options = [Option<"rowBytes", "row-bytes", "int64_t", /*default=*/"524288",

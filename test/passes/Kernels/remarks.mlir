@@ -2,10 +2,10 @@
 // RUN: caa-opt %s --caa-form-kernels=row-bytes=64 --split-input-file --remarks-filter=fuse --remark-policy=all -o /dev/null 2>&1 | FileCheck %s --check-prefix=SMALL
 
 // A residual that is read again after a product.
-// CHECK: remark: [Missed] NotFused | Category:fuse | Function=behind_product | {{.*}}caa.map reads what caa.map computes from memory: a product, an attention or a sum over tokens lies between
+// CHECK: remark: [Missed] separate-kernel | Category:fuse | Function=behind_product | {{.*}}reads from memory what an earlier kernel computed: a product, an attention or a sum over tokens lies between
 // A value made of a sum over all tokens.
-// CHECK: remark: [Missed] NotFused | Category:fuse | Function=behind_sum | {{.*}}caa.map reads what caa.sum_partials computes from memory: a value of all tokens must be complete first
-// SMALL: remark: [Missed] NotFused | Category:fuse | Function=wide | {{.*}}caa.map reads what caa.map computes from memory: one token's values would not fit the cache
+// CHECK: remark: [Missed] separate-kernel | Category:fuse | Function=behind_sum | {{.*}}reads from memory what an earlier kernel computed: a value of all tokens must be complete first
+// SMALL: remark: [Missed] separate-kernel | Category:fuse | Function=wide | {{.*}}reads from memory what an earlier kernel computed: one token's values would not fit the cache
 // CHECK-NOT: Function=wide
 caa.parameter @w : tensor<8x8xf32> {init = #caa.init<zeros>}
 func.func @behind_product(%x: tensor<?x?x1x8xf32>) -> tensor<?x?x1x8xf32> {
