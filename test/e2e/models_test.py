@@ -21,10 +21,11 @@ def settings(cfg, names):
 
 
 class Models(ModelTest):
-    def compare(self, model, cfg, mix, names=tuple(SMALL), lengths=(33,), logits_of=decoders.qwen_logits, sets=()):
+    def compare(self, model, cfg, mix, names=tuple(SMALL), lengths=(33,), logits_of=decoders.qwen_logits, sets=(),
+                scale=0.2):
         generator = np.random.default_rng()
         library = self.compile(model, [*settings(cfg, names), "train.precision=fp32", *sets])
-        weights = random_parameters(self.parameters(library), generator)
+        weights = random_parameters(self.parameters(library), generator, scale)
         for length in lengths:
             tokens = generator.integers(0, cfg["vocab"], (2, cfg["context"] if length is None else length))
             found = self.evaluate(library, weights, tokens if length is None else tokens[:1])
@@ -41,9 +42,12 @@ class Models(ModelTest):
         check(found["loss"].reshape(()), exact[0], max(1e-5, 4 * error(plain[0], exact[0])), f"{what}: loss")
         check(found["logits"], exact[1], max(1e-5, 4 * error(plain[1], exact[1])), f"{what}: logits")
         self.assertEqual({n for n in found if n.startswith("d_")}, {"d_" + n for n in weights}, what)
+        total = np.sqrt(sum(float(jnp.sum(g**2)) for g in exact[2].values()))
         for name in weights:
-            limit = max(1e-5, 4 * error(plain[2][name], exact[2][name]))
-            check(found["d_" + name], exact[2][name], limit, f"{what}: gradient of {name}")
+            # A gradient that cancels exactly (queries that see one key) leaves rounding: it is compared with all of the gradient.
+            natural = 1e-2 * total if np.linalg.norm(exact[2][name]) < 1e-9 * total else 0
+            limit = max(1e-5, 4 * error(plain[2][name], exact[2][name], natural))
+            check(found["d_" + name], exact[2][name], limit, f"{what}: gradient of {name}", natural)
 
     def test_qwen_dense_with_grouped_queries(self):
         self.compare("qwen_dense", SMALL, "dense", lengths=(2, 3, 33, None))
@@ -82,7 +86,8 @@ class Models(ModelTest):
 
     def test_mla(self):
         names = ("vocab", "dim", "layers", "heads", "ffn", "context")
-        self.compare("mla", SMALL, "mla", names)
+        # Through two products of rank 128, weights of 0.2 make scores so sharp that float32 itself is at its limit.
+        self.compare("mla", SMALL, "mla", names, scale=0.08)
 
     def test_streaming(self):
         self.compare("streaming", SMALL | {"streaming.w": 9, "streaming.kept": 3}, "streaming",
