@@ -24,7 +24,7 @@ echo; echo "== Compile"
 caac models/qwen_caa.mdl -o "$work/caa.so" \
   --set vocab=2048 --set dim=192 --set layers=3 --set heads=3 --set kv_heads=3 --set ffn=512 --set context=256 \
   --set caa.least=32 --set caa.most=64 --set caa.ramp=8 \
-  --set train.batch=16 --set train.optimizer.lr=2e-3 --set train.steps=600 --set 'train.schedule=cosine(warmup = 40)'
+  --set train.batch=16 --set train.optimizer.lr=2e-3 --set train.steps=800 --set 'train.schedule=cosine(warmup = 40)'
 
 echo; echo "== Train"
 caa-run train "$work/caa.so" --data "$work/data" --run "$work/run" --eval-every 100
