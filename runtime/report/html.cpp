@@ -115,7 +115,10 @@ Chart lossChart(const std::vector<RunLog> &runs) {
 
 std::string tableOf(const std::vector<RunLog> &runs) {
   std::vector<std::string> names = namesOf(runs, &RunLog::last);
-  std::erase_if(names, [](const std::string &name) { return name == "time" || name == "lr"; });
+  // Statistics of layers ("gate/model.layers.0.self_attn/mean") have charts of their own.
+  std::erase_if(names, [](const std::string &name) {
+    return name == "time" || name == "lr" || std::count(name.begin(), name.end(), '/') > 1;
+  });
   auto step = std::find(names.begin(), names.end(), "step");
   if (step != names.end())
     std::rotate(names.begin(), step, step + 1);
@@ -143,9 +146,13 @@ std::string reportPage(const std::vector<RunLog> &runs) {
                                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
                                  "<title>{0}</title><style>{1}</style></head>\n<body><h1>{0}</h1>\n",
                                  escapeHtml(title), style);
-  html += tableOf(runs);
   if (std::string loss = drawChart(lossChart(runs)); !loss.empty())
-    html += fmt::format("\n<div class=\"card\" style=\"margin-top:14px\">{}</div>", loss);
+    html += fmt::format("<div class=\"card\">{}</div>", loss);
+  for (const RunLog &run : runs)
+    if (!run.sample.empty())
+      html += fmt::format("\n<h2>{}</h2><div class=\"card\"><pre>{}</pre></div>",
+                          runs.size() == 1 ? "Sample" : "Sample of " + escapeHtml(run.name), escapeHtml(run.sample));
+  html += "\n<h2>At the end</h2>" + tableOf(runs);
   html += "\n<div class=\"grid-2\">";
   for (const std::string &name : namesOf(runs, &RunLog::series)) {
     if (name == "loss" || name == "val_loss" || name == "time")
@@ -157,10 +164,6 @@ std::string reportPage(const std::vector<RunLog> &runs) {
     html += fmt::format("<div class=\"card\">{}</div>\n", drawChart(chart));
   }
   html += "</div>";
-  for (const RunLog &run : runs)
-    if (!run.sample.empty())
-      html += fmt::format("\n<h2>{}</h2><div class=\"card\"><pre>{}</pre></div>",
-                          runs.size() == 1 ? "Sample" : "Sample of " + escapeHtml(run.name), escapeHtml(run.sample));
   return html + fmt::format("\n<script>{}</script></body></html>\n", script);
 }
 
