@@ -44,8 +44,9 @@ class Models(ModelTest):
         self.assertEqual({n for n in found if n.startswith("d_")}, {"d_" + n for n in weights}, what)
         total = np.sqrt(sum(float(jnp.sum(g**2)) for g in exact[2].values()))
         for name in weights:
-            # A gradient that cancels exactly (queries that see one key) leaves rounding: it is compared with all of the gradient.
-            natural = 1e-2 * total if np.linalg.norm(exact[2][name]) < 1e-9 * total else 0
+            # A gradient that cancels (queries that see one key, or hardly more) leaves rounding: it is compared with all of the gradient.
+            cancels = np.linalg.norm(exact[2][name]) < 1e-9 * total
+            natural = total * (1e-2 if cancels else 1e-3 if tokens.shape[1] <= 3 else 0)
             limit = max(1e-5, 4 * error(plain[2][name], exact[2][name], natural))
             check(found["d_" + name], exact[2][name], limit, f"{what}: gradient of {name}", natural)
 
