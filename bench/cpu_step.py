@@ -13,26 +13,14 @@ import os
 import pathlib
 import statistics
 import subprocess
-import sys
 import tempfile
-import venv
+
+import own_venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENV = ROOT / "build" / "bench-venv"
 SIZE = {"layers": 4, "dim": 256, "heads": 4, "kv_heads": 4, "ffn": 1024, "vocab": 4096, "context": 512}
 ROWS = 8
-
-
-def in_venv():
-    """Starts again inside the benchmark's own environment, made on first use."""
-    if pathlib.Path(sys.prefix).resolve() == VENV.resolve():
-        return
-    if not (VENV / "ready").exists():
-        print("installing PyTorch into build/bench-venv (once)", file=sys.stderr)
-        venv.create(VENV, with_pip=True)
-        subprocess.run([VENV / "bin/python", "-m", "pip", "install", "-q", "torch", "numpy"], check=True)
-        (VENV / "ready").touch()
-    os.execv(VENV / "bin/python", [str(VENV / "bin/python"), *sys.argv])
 
 
 def torch_step(compiled, threads):
@@ -137,7 +125,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--compiled", action="store_true", help="torch.compile beside eager (half a minute of compiling)")
     options = parser.parse_args()
-    in_venv()
+    own_venv.run_in(VENV, ["torch", "numpy"])
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         rivals = {"pytorch_dense": torch_step(False, options.threads)}

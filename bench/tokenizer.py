@@ -18,23 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
+
+import own_venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENV = ROOT / "build" / "bench-tokenizer-venv"
 BIN = ROOT / "build" / "bin"
-
-
-def in_venv():
-    """Starts again inside the benchmark's own environment, made on first use."""
-    if pathlib.Path(sys.prefix).resolve() == VENV.resolve():
-        return
-    if not (VENV / "ready").exists():
-        print("installing tokenizers into build/bench-tokenizer-venv (once)", file=sys.stderr)
-        venv.create(VENV, with_pip=True)
-        subprocess.run([VENV / "bin/python", "-m", "pip", "install", "-q", "tokenizers==0.23.3", "pyarrow==26.0.1"], check=True)
-        (VENV / "ready").touch()
-    os.execv(VENV / "bin/python", [str(VENV / "bin/python"), *sys.argv])
 
 
 def documents(paths, limit):
@@ -64,7 +53,7 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--megabytes", type=float, default=20)
     options = parser.parse_args()
-    in_venv()
+    own_venv.run_in(VENV, ["tokenizers==0.23.3", "pyarrow==26.0.1"])
     os.environ["RAYON_NUM_THREADS"] = str(options.threads)  # read when the library starts its threads
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if options.threads > 1 else "false"
     from tokenizers import Tokenizer

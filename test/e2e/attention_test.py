@@ -3,7 +3,7 @@ import unittest
 
 import numpy as np
 
-from harness import ModelTest, check
+from harness import ModelTest, check, grid
 
 HEADS, KV_HEADS, WIDTH, DIM = 4, 2, 16, 32
 
@@ -54,13 +54,6 @@ attention mine(q, k, v) {
   return (softmax(s) - m * softmax(s over window(6))) @ v
 }""",
 }
-
-
-def grid(generator, shape):
-    """Multiples of 1/32 of norm at most 1: every score is exact in any order of summation."""
-    x = np.round(generator.normal(size=shape) * 8) / 32
-    norm = np.linalg.norm(x, axis=-1, keepdims=True)
-    return np.where(norm > 1, np.trunc(x / np.maximum(norm, 1) * 31) / 32, x).astype(np.float32)
 
 
 class UnknownAttentions(ModelTest):

@@ -11,20 +11,13 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-from harness import MODELS, ModelTest, check  # noqa: E402
+from harness import MODELS, ModelTest, check, grid  # noqa: E402
 from reference import attentions  # noqa: E402
 
 HEADS, KV_HEADS, WIDTH, DIM = 4, 2, 16, 64
 LENGTHS = (1, 2, 17, 255, 256, 257, 511, 513, 1000, 1024, 2048)
 EXPORT = [("caa", {"q": f"{HEADS}x{WIDTH}", "k": f"{KV_HEADS}x{WIDTH}", "v": f"{KV_HEADS}x{WIDTH}", "x": f"1x{DIM}"})]
 PARAMETERS = {"gate_in.weight": (DIM // 8, DIM), "gate_out.weight": (2 * HEADS, DIM // 8), "gate_out.bias": (2 * HEADS,)}
-
-
-def grid(generator, shape):
-    """Multiples of 1/32 of norm at most 1."""
-    x = np.round(generator.normal(size=shape) * 8) / 32
-    norm = np.linalg.norm(x, axis=-1, keepdims=True)
-    return np.where(norm > 1, np.trunc(x / np.maximum(norm, 1) * 31) / 32, x)
 
 
 def thresholds_are_clear(q, k, rows):
