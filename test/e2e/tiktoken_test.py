@@ -2,6 +2,7 @@
 import base64
 import json
 import random
+import re
 import unittest
 
 import tiktoken
@@ -61,8 +62,10 @@ class TiktokenTest(FolderTest):
         for mode, encode in [("text", theirs.encode_ordinary), ("special", lambda t: theirs.encode(t, allowed_special="all"))]:
             ours = json.loads(run("tokenize", path, mode, input=json.dumps(texts, ensure_ascii=False)).stdout)
             for text, found in zip(texts, ours):
-                normal = normalizers.NFC().normalize_str(text) if nfc else text
-                self.assertEqual(found, encode(normal), f"{mode}: {text[:100]!r}")
+                # A special token is found in the raw text: `>` and a combining stroke after it must not make it `≯` first.
+                pieces = re.split("(" + "|".join(map(re.escape, special)) + ")", text) if mode == "special" else [text]
+                normal = [normalizers.NFC().normalize_str(piece) if nfc else piece for piece in pieces]
+                self.assertEqual(found, [id for piece in normal for id in encode(piece)], f"{mode}: {text[:100]!r}")
 
     def test_a_vocabulary_in_qwens_form_gives_the_ids_of_the_public_library(self):
         texts = hostile_texts(self.rng)[::3] + self.lines[:200]
