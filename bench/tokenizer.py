@@ -9,7 +9,6 @@ the documents as JSON lines, reading, splitting, hashing and writing included. T
 bench/results/latest.jsonl. Installs `tokenizers` and `pyarrow` into build/bench-tokenizer-venv once; needs build/bin/tokenize (a test tool).
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ import tempfile
 import time
 
 import own_venv
+import result_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENV = ROOT / "build" / "bench-tokenizer-venv"
@@ -103,16 +103,11 @@ def main():
             sys.exit(f"the two disagree: {int(counts['ours'])} and {counts['library']} tokens")
     medians = {side: statistics.median(found) for side, found in rates.items()}
     rival = medians["tokenizers library"]
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    results = ROOT / "bench" / "results"
-    results.mkdir(exist_ok=True)
     print(f"{len(texts)} documents, {size / 1e6:.1f} MB, {counts['library']} tokens, {options.threads} threads")
-    with open(results / "latest.jsonl", "a") as log:
-        for side, rate in medians.items():
-            print(f"{side:20} {rate / 1e6:8.1f} MB/s   {rate / rival:5.2f}x the library")
-            if side != "tokenizers library":
-                log.write(json.dumps({"name": f"{side}_mb_per_s", "value": round(rate / 1e6, 1), "ratio": round(rate / rival, 3), "commit": commit,
-                                      "device": f"CPU, {options.threads} threads", "date": str(datetime.date.today())}) + "\n")
+    for side, rate in medians.items():
+        print(f"{side:20} {rate / 1e6:8.1f} MB/s   {rate / rival:5.2f}x the library")
+    result_rows.append([(f"{side}_mb_per_s", round(rate / 1e6, 1), rate / rival) for side, rate in medians.items() if side != "tokenizers library"],
+                       f"CPU, {options.threads} threads")
 
 
 main()
