@@ -55,6 +55,8 @@ private:
   std::vector<caa_value> values;
   std::vector<caa_loss> losses;
   std::vector<caa_report> reports;
+  std::vector<caa_module> modules;
+  std::vector<caa_tensor_map> tensorMaps;
 };
 
 caa_text Builder::text(const std::string &value) {
@@ -87,6 +89,7 @@ void Builder::addParameters() {
     record.offset = parameter.offset;
     record.elements = parameter.elements();
     record.decay = parameter.decay;
+    record.group_number = parameter.groupNumber;
     parameters.push_back(record);
   }
 }
@@ -101,6 +104,17 @@ void Builder::addKernels() {
     record.flops_per_item = kernel.flopsPerItem;
     record.tile_queries = kernel.tileQueries;
     record.tile_keys = kernel.tileKeys;
+    record.target = kernel.target;
+    record.threads = kernel.threads;
+    record.shared_bytes = kernel.sharedBytes;
+    record.blocks_per_sm = kernel.blocksPerSm;
+    record.counters = kernel.counters;
+    record.first_tensor_map = tensorMaps.size();
+    record.tensor_map_count = kernel.tensorMaps.size();
+    record.registers = kernel.registers;
+    record.spill_bytes = kernel.spillBytes;
+    for (const TensorMap &map : kernel.tensorMaps)
+      tensorMaps.push_back({map.operand, map.dtype, map.heads, map.width, map.boxWidth, map.boxRows, map.swizzle, 0});
     kernels.push_back(record);
   }
 }
@@ -123,6 +137,9 @@ void Builder::addCommand(const Command &command, uint32_t firstBuffer) {
   record.transpose_b = command.transposeB;
   record.chunk = command.chunk;
   record.location = text(command.location);
+  record.a_dtype = command.dtypeA;
+  record.b_dtype = command.dtypeB;
+  record.c_dtype = command.dtypeC;
   commands.push_back(record);
   for (const Operand &operand : command.operands)
     operands.push_back({firstBuffer + operand.buffer, 0, operand.offset, operand.rowBytes});
@@ -137,6 +154,8 @@ void Builder::addEntry(const Entry &entry) {
   record.buffer_count = entry.buffers.size();
   record.first_value = values.size();
   record.value_count = entry.values.size();
+  record.target = entry.target;
+  header.targets |= entry.target;
   for (const Value &value : entry.values)
     values.push_back({text(value.name), value.direction, value.dtype, value.heads, value.width, value.perToken, 0});
   for (const Buffer &buffer : entry.buffers) {
@@ -162,7 +181,6 @@ Image Builder::build() {
   header.magic = CAA_ABI_MAGIC;
   header.abi_version = CAA_ABI_VERSION;
   header.header_size = sizeof(caa_header);
-  header.targets = CAA_TARGET_CPU;
   auto hash = llvm::SHA256::hash(llvm::arrayRefFromStringRef(texts.source));
   std::copy(hash.begin(), hash.end(), header.source_sha256);
   addParameters();
@@ -194,8 +212,10 @@ Image Builder::build() {
     table(header.values, values);
     table(header.losses, losses);
     table(header.reports, reports);
-    table(header.modules, std::vector<caa_module>());
+    table(header.modules, modules);
+    table(header.tensor_maps, tensorMaps);
   };
+  modules.resize(program.modules.size());
   layOutTables();
   uint64_t tablesEnd = bytes.size();
   std::vector<uint64_t> constantPlaces;
@@ -203,6 +223,8 @@ Image Builder::build() {
     constantPlaces.push_back(place(constant, 64));
   for (const std::string &string : strings)
     places.push_back(place(string, 1));
+  for (auto [record, module] : llvm::zip(modules, program.modules))
+    record = {{place(module.code, 64), module.code.size()}, uint32_t(module.kind), uint32_t(module.target)};
   std::vector<char> tail(bytes.begin() + tablesEnd, bytes.end());
 
   for (caa_text *value : headerTexts)

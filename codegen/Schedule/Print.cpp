@@ -71,6 +71,15 @@ static void print(raw_ostream &os, const Parameter &parameter) {
   os << "\n";
 }
 
+static const char *name(caa_target target) {
+  return target == CAA_TARGET_CPU ? "cpu" : target == CAA_TARGET_SM80 ? "sm_80" : "sm_90a";
+}
+
+static void print(raw_ostream &os, const TensorMap &map) {
+  os << "  tensor map of operand " << map.operand << " " << name(map.dtype) << " [" << map.heads << ", " << map.width << "] box "
+     << map.boxRows << "x" << map.boxWidth << " swizzle " << map.swizzle << "\n";
+}
+
 static void print(raw_ostream &os, const Kernel &kernel) {
   os << "kernel " << kernel.name << " grid ";
   print(os, kernel.grid);
@@ -80,14 +89,26 @@ static void print(raw_ostream &os, const Kernel &kernel) {
   }
   if (kernel.tileQueries)
     os << " tile " << kernel.tileQueries << "x" << kernel.tileKeys;
+  if (kernel.target != CAA_TARGET_CPU) {
+    os << " for " << name(kernel.target) << " threads " << kernel.threads;
+    if (kernel.sharedBytes)
+      os << " shared " << kernel.sharedBytes;
+    if (kernel.blocksPerSm)
+      os << " persistent " << kernel.blocksPerSm;
+    if (kernel.counters)
+      os << " counters " << kernel.counters;
+  }
   if (!kernel.location.empty())
     os << " @ " << kernel.location;
   os << "\n";
+  for (const TensorMap &map : kernel.tensorMaps)
+    print(os, map);
 }
 
 static void print(raw_ostream &os, const Buffer &buffer, unsigned number) {
-  static const char *const kinds[] = {"arena",      "parameter", "gradient",   "value",   "loss_scale",
-                                      "loss_sum", "loss_count", "report", "constant"};
+  static const char *const kinds[] = {"arena",    "parameter",  "gradient", "value",    "loss_scale",     "loss_sum",
+                                      "loss_count", "report",   "constant", "parameter_bf16", "parameters", "gradients",
+                                      "moment1",  "moment2",    "parameters_bf16", "optimizer"};
   os << "  buffer %" << number << " " << kinds[buffer.kind];
   if (buffer.kind != CAA_BUFFER_ARENA)
     os << " " << buffer.index;
@@ -120,7 +141,13 @@ static void print(raw_ostream &os, const Program &program, const Command &comman
   case CAA_COMMAND_PRODUCT:
     os << "product ";
     operand(2);
-    os << (command.beta == 0 ? " = " : " += ");
+    if (command.operands.size() > 3) {
+      os << " = ";
+      operand(3);
+      os << " + ";
+    } else {
+      os << (command.beta == 0 ? " = " : " += ");
+    }
     if (command.alpha != 1)
       os << llvm::format("%g ", command.alpha);
     operand(0);
@@ -133,6 +160,8 @@ static void print(raw_ostream &os, const Program &program, const Command &comman
     os << ", k ";
     print(os, command.k);
     os << ", ldc " << command.ldc;
+    if (command.dtypeA != CAA_F32 || command.dtypeB != CAA_F32 || command.dtypeC != CAA_F32)
+      os << ", " << name(command.dtypeA) << " * " << name(command.dtypeB) << " -> " << name(command.dtypeC);
     break;
   case CAA_COMMAND_FILL:
     os << "fill ";
@@ -160,7 +189,10 @@ static void print(raw_ostream &os, const Program &program, const Command &comman
 }
 
 static void print(raw_ostream &os, const Program &program, const Entry &entry) {
-  os << "entry " << entry.name << "\n";
+  os << "entry " << entry.name;
+  if (entry.target != CAA_TARGET_CPU)
+    os << " for " << name(entry.target);
+  os << "\n";
   for (const Value &value : entry.values)
     os << "  " << (value.direction == CAA_INPUT ? "input " : "output ") << value.name << " " << name(value.dtype) << " "
        << (value.perToken ? "[batch, length, " : "[") << value.heads << ", " << value.width << "]\n";
@@ -185,6 +217,8 @@ void print(raw_ostream &os, const Program &program) {
     os << "report " << number << " " << report.name << " of " << report.path << "\n";
   for (const Entry &entry : program.entries)
     print(os, program, entry);
+  for (const Module &module : program.modules)
+    os << "module " << (module.kind == CAA_MODULE_PTX ? "ptx" : "cubin") << " for " << name(module.target) << "\n";
 }
 
 } // namespace caa::schedule

@@ -1,6 +1,7 @@
 // Sizes as sums of terms, and the parameter arena.
 #include "codegen/Schedule/Program.h"
 
+#include <map>
 #include <numeric>
 
 namespace caa::schedule {
@@ -35,9 +36,11 @@ uint64_t Parameter::elements() const {
 
 void layOutParameters(Program &program) {
   uint64_t offset = 0;
+  std::map<std::string, uint32_t> groups{{"", 0}};
   for (Parameter &parameter : program.parameters) {
     parameter.offset = offset;
     offset += (parameter.elements() + 15) / 16 * 16;
+    parameter.groupNumber = groups.try_emplace(parameter.group, groups.size()).first->second;
   }
 }
 

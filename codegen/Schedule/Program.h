@@ -49,7 +49,8 @@ struct Parameter {
   double a = 0, b = 0;
   double low, high; // -inf and inf for none
   bool decay = false;
-  uint64_t offset = 0; // set by layOutParameters
+  uint64_t offset = 0;      // set by layOutParameters, as is:
+  uint32_t groupNumber = 0; // 0: no group
   uint64_t elements() const;
 };
 
@@ -67,12 +68,24 @@ struct Operand {
   int64_t offset = 0, rowBytes = 0;
 };
 
+/// As caa_tensor_map.
+struct TensorMap {
+  uint32_t operand = 0;
+  caa_dtype dtype = CAA_BF16;
+  int64_t heads = 1, width = 1;
+  uint32_t boxWidth = 1, boxRows = 1, swizzle = 0;
+};
+
 struct Kernel {
   std::string name, location;
   Size grid = 1, scratch;
-  std::string avx2, avx512; // symbols of the code, "" for none
+  std::string avx2, avx512; // CPU: symbols of the code, "" for none
   double flopsPerItem = 0;
   uint32_t tileQueries = 0, tileKeys = 0;
+  caa_target target = CAA_TARGET_CPU;
+  uint32_t threads = 0, sharedBytes = 0, blocksPerSm = 0, counters = 0; // GPU: the launch
+  std::vector<TensorMap> tensorMaps;
+  uint32_t registers = 0, spillBytes = 0; // GPU: what the assembler told
 };
 
 struct Command {
@@ -80,6 +93,7 @@ struct Command {
   uint32_t index = 0; // kernel, or the number of commands in a loop's body
   std::vector<Operand> operands;
   Size m, n, k;
+  caa_dtype dtypeA = CAA_F32, dtypeB = CAA_F32, dtypeC = CAA_F32;
   int64_t lda = 0, ldb = 0, ldc = 0;
   float alpha = 1, beta = 0;
   bool transposeA = false, transposeB = false;
@@ -100,6 +114,7 @@ struct Entry {
   std::vector<Buffer> buffers;
   std::vector<Command> commands;
   std::vector<Value> values; // inputs, then outputs
+  caa_target target = CAA_TARGET_CPU;
 };
 
 struct Loss {
@@ -111,6 +126,13 @@ struct Report {
   std::string name, path;
 };
 
+/// PTX text or a cubin.
+struct Module {
+  std::string code;
+  caa_module_kind kind = CAA_MODULE_PTX;
+  caa_target target = CAA_TARGET_SM80;
+};
+
 struct Program {
   std::vector<Parameter> parameters;
   std::vector<Kernel> kernels;
@@ -118,6 +140,7 @@ struct Program {
   std::vector<Loss> losses;
   std::vector<Report> reports;
   std::vector<std::string> constants; // bytes, for buffers of kind CAA_BUFFER_CONSTANT
+  std::vector<Module> modules;        // GPU code
 };
 
 /// What goes with a program into its image but is not executed.
@@ -125,7 +148,7 @@ struct Texts {
   std::string compiler, modelName, source, settings, plainForm, finalIr, analysis;
 };
 
-/// Gives every parameter its place in the parameter arena: in order, each at a multiple of 16 elements.
+/// Gives every parameter its place in the parameter arena (in order, each at a multiple of 16 elements) and its group's number.
 void layOutParameters(Program &program);
 
 void print(llvm::raw_ostream &os, const Size &size);

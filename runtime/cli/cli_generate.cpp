@@ -55,7 +55,7 @@ Status generateText(const GenerateOptions &options) {
   CAA_CHECK(options.compute.check());
   CAA_TRY(auto model, Model::load(options.so, options.compute.threads));
   auto context = modelSetting(model->image(), "context");
-  if (!context || !model->image().findEntry("logits"))
+  if (!context || !model->image().findEntry(CAA_TARGET_CPU, "logits"))
     return model->image().error("the model has no logits: it cannot generate");
   CAA_TRY(auto checkpoint, loadWeights(*model, {}, options.checkpoint));
   if (!checkpoint->tokenizer())

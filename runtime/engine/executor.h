@@ -1,7 +1,7 @@
-// Runs the entries of a compiled model: commands as data over one arena.
+// Runs the CPU entries of a compiled model: commands as data over one arena.
 //
 //   Executor executor(library, threads);
-//   CAA_TRY(auto plan, executor.plan("micro_step", batch, length));   // sizes, arena, checks; kept and reused
+//   CAA_TRY(auto plan, planEntry(image, CAA_TARGET_CPU, "micro_step", batch, length)); // sizes, arena, checks; kept and reused
 //   CAA_CHECK(executor.run(plan, bindings));
 //
 // The model's parameters, gradients, losses and reports belong to the caller (Bindings). Nothing here knows about
@@ -21,7 +21,7 @@
 
 namespace caa {
 
-/// One entry at one batch and length: every size evaluated, every operand's place checked.
+/// One entry of any target at one batch and length: every size evaluated, every operand's place checked.
 struct EntryPlan {
   const caa_entry *entry = nullptr;
   Dimensions dimensions;
@@ -34,7 +34,7 @@ struct EntryPlan {
 };
 
 /// Sizes and checks alone: needs no loaded code (inspect, memory prediction).
-Result<EntryPlan> planEntry(const Image &image, std::string_view entry, int64_t batch, int64_t length);
+Result<EntryPlan> planEntry(const Image &image, caa_target target, std::string_view entry, int64_t batch, int64_t length);
 
 /// What an entry works on. Spans are in the image's order; values in the entry's order, valueBytes each.
 struct Bindings {

@@ -76,9 +76,9 @@ Result<Image> Image::open(const Path &path) {
   return image;
 }
 
-const caa_entry *Image::findEntry(std::string_view name) const {
+const caa_entry *Image::findEntry(caa_target target, std::string_view name) const {
   for (const caa_entry &entry : entries())
-    if (text(entry.name) == name)
+    if (entry.target == target && text(entry.name) == name)
       return &entry;
   return nullptr;
 }
@@ -108,6 +108,13 @@ int64_t byteSizeOf(uint32_t dtype) {
 std::string_view nameOfDtype(uint32_t dtype) {
   constexpr std::string_view names[] = {"f32", "f64", "i32", "i64", "bool", "bf16"};
   return dtype < std::size(names) ? names[dtype] : "?";
+}
+
+std::string_view nameOfTarget(uint32_t target) {
+  return target == CAA_TARGET_CPU     ? "cpu"
+         : target == CAA_TARGET_SM80  ? "sm_80"
+         : target == CAA_TARGET_SM90A ? "sm_90a"
+                                      : "?";
 }
 
 } // namespace caa

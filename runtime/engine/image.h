@@ -37,7 +37,10 @@ public:
   std::span<const caa_report> reports() const { return records<caa_report>(header().reports); }
   std::span<const caa_module> modules() const { return records<caa_module>(header().modules); }
 
-  const caa_entry *findEntry(std::string_view name) const;
+  std::span<const caa_tensor_map> tensorMaps() const { return records<caa_tensor_map>(header().tensor_maps); }
+
+  bool hasTarget(caa_target target) const { return (header().targets & target) != 0; }
+  const caa_entry *findEntry(caa_target target, std::string_view name) const;
   std::span<const caa_value> valuesOf(const caa_entry &entry) const;
   std::span<const caa_buffer> buffersOf(const caa_entry &entry) const;
   std::string_view modelName() const { return text(header().model_name); }
@@ -80,5 +83,7 @@ private:
 int64_t byteSizeOf(uint32_t dtype);
 /// "f32", "i32", ...
 std::string_view nameOfDtype(uint32_t dtype);
+/// "cpu", "sm_80", "sm_90a". `target` is a caa_target.
+std::string_view nameOfTarget(uint32_t target);
 
 } // namespace caa

@@ -3,8 +3,10 @@
 
 #include "runtime/engine/sizes.h"
 
+#include <bit>
 #include <cmath>
 #include <fmt/format.h>
+#include <map>
 #include <set>
 
 namespace caa {
@@ -13,6 +15,10 @@ namespace {
 template <typename... Arguments> Error bad(fmt::format_string<Arguments...> format, Arguments &&...arguments) {
   return inputError("its tables are damaged: " + fmt::format(format, std::forward<Arguments>(arguments)...));
 }
+
+constexpr int64_t mostExtent = int64_t(1) << 32;    // of an axis of a tensor map
+constexpr uint32_t mostShared = 227 * 1024;         // bytes of a block's shared memory
+constexpr uint32_t mostCounters = uint32_t(1) << 24;
 
 bool fits(uint64_t first, uint64_t count, uint64_t total) { return first <= total && count <= total - first; }
 
@@ -33,6 +39,7 @@ constexpr TableField tableFields[] = {
     {"losses", &caa_header::losses, sizeof(caa_loss)},
     {"reports", &caa_header::reports, sizeof(caa_report)},
     {"modules", &caa_header::modules, sizeof(caa_module)},
+    {"tensor_maps", &caa_header::tensor_maps, sizeof(caa_tensor_map)},
 };
 
 /// The checks of one image; every function stops at the first fault.
@@ -42,9 +49,11 @@ public:
 
   Status run() {
     CAA_CHECK(texts());
+    CAA_CHECK(targets());
     CAA_CHECK(terms());
     CAA_CHECK(parameters());
     CAA_CHECK(values());
+    CAA_CHECK(tensorMaps());
     CAA_CHECK(kernels());
     CAA_CHECK(lossesAndReports());
     CAA_CHECK(modules());
@@ -78,6 +87,15 @@ private:
     return {};
   }
 
+  /// Whether `target` is one of those that the header promises.
+  bool isTarget(uint32_t target) const { return std::has_single_bit(target) && (header_.targets & target) != 0; }
+
+  Status targets() const {
+    if (header_.targets & ~uint32_t(CAA_TARGET_CPU | CAA_TARGET_SM80 | CAA_TARGET_SM90A))
+      return bad("it is for a target that this program does not know");
+    return {};
+  }
+
   Status terms() const {
     for (const caa_term &term : image_.terms())
       if (term.length_divisor < 1 || term.divisor < 1 || term.batch_power > 8 || term.length_power > 8 ||
@@ -89,6 +107,7 @@ private:
   Status parameters() const {
     uint64_t end = 0;
     std::set<std::string_view> names;
+    std::map<std::string_view, uint32_t> groups{{"", 0}};
     for (const caa_parameter &parameter : image_.parameters()) {
       CAA_CHECK(text(parameter.name, "name of a parameter"));
       CAA_CHECK(text(parameter.group, "group of a parameter"));
@@ -110,6 +129,9 @@ private:
         return bad("the initialisation of parameter `{}` has no meaning", name);
       if (!(parameter.low <= parameter.high) || parameter.decay > 1)
         return bad("the bounds of parameter `{}` have no meaning", name);
+      auto group = groups.try_emplace(image_.text(parameter.group), uint32_t(groups.size())).first;
+      if (parameter.group_number != group->second)
+        return bad("the group of parameter `{}` has number {}, not {}", name, parameter.group_number, group->second);
     }
     return {};
   }
@@ -125,6 +147,40 @@ private:
     return {};
   }
 
+  Status tensorMaps() const {
+    for (const caa_tensor_map &map : image_.tensorMaps()) {
+      // What cuTensorMapEncodeTiled asks for: whole 16 bytes everywhere, and a row of a box within its swizzle.
+      const bool known = map.dtype == CAA_F32 || map.dtype == CAA_BF16;
+      const uint32_t bytes = map.dtype == CAA_BF16 ? 2 : 4, boxBytes = map.box_width * bytes;
+      const bool swizzles = map.swizzle == 0 || map.swizzle == 32 || map.swizzle == 64 || map.swizzle == 128;
+      if (!known || !swizzles || map.heads < 1 || map.heads >= mostExtent || map.width < 1 || map.width >= mostExtent ||
+          map.width * bytes % 16 != 0 || map.box_width < 1 || map.box_width > 256 || map.box_rows < 1 ||
+          map.box_rows > 256 || boxBytes % 16 != 0 || (map.swizzle != 0 && boxBytes > map.swizzle))
+        return bad("tensor map {} has no meaning", &map - image_.tensorMaps().data());
+    }
+    return {};
+  }
+
+  /// What the driver would refuse, or what code of another target would be.
+  Status launchOf(const caa_kernel &kernel, std::string_view name) const {
+    if (!isTarget(kernel.target))
+      return bad("kernel `{}` is for a target that the file does not have", name);
+    if (!fits(kernel.first_tensor_map, kernel.tensor_map_count, header_.tensor_maps.count))
+      return bad("kernel `{}` has tensor maps that do not exist", name);
+    if (kernel.target == CAA_TARGET_CPU) {
+      if (kernel.threads || kernel.shared_bytes || kernel.blocks_per_sm || kernel.counters || kernel.tensor_map_count)
+        return bad("kernel `{}` is for the CPU but has a GPU's launch", name);
+      return {};
+    }
+    if (name.empty() || kernel.cpu_avx2 || kernel.cpu_avx512)
+      return bad("kernel `{}` is for a GPU but has a CPU's code", name);
+    if (kernel.threads < 32 || kernel.threads > 1024 || kernel.threads % 32 != 0 || kernel.shared_bytes > mostShared ||
+        kernel.blocks_per_sm > 32 || kernel.counters > mostCounters ||
+        (kernel.target == CAA_TARGET_SM80 && kernel.tensor_map_count != 0))
+      return bad("kernel `{}` has a launch that no device of its target can do", name);
+    return {};
+  }
+
   Status kernels() const {
     for (const caa_kernel &kernel : image_.kernels()) {
       CAA_CHECK(text(kernel.name, "name of a kernel"));
@@ -137,6 +193,7 @@ private:
           return bad("kernel `{}` points at what is not code", name);
       if (!std::isfinite(kernel.flops_per_item))
         return bad("the work of kernel `{}` is no number", name);
+      CAA_CHECK(launchOf(kernel, name));
     }
     return {};
   }
@@ -155,11 +212,21 @@ private:
   }
 
   Status modules() const {
+    std::set<std::pair<uint32_t, uint32_t>> seen;
     for (const caa_module &module : image_.modules()) {
+      const auto number = &module - image_.modules().data();
       CAA_CHECK(text(module.code, "code of a module"));
-      if (module.kind > CAA_MODULE_CUBIN || (module.target != CAA_TARGET_SM80 && module.target != CAA_TARGET_SM90A))
-        return bad("module {} is of an unknown kind", &module - image_.modules().data());
+      if (module.kind > CAA_MODULE_CUBIN || module.target == CAA_TARGET_CPU || !isTarget(module.target))
+        return bad("module {} is of an unknown kind", number);
+      if (module.code.size == 0 ||
+          (module.kind == CAA_MODULE_PTX && image_.text(module.code).find('\0') != std::string_view::npos))
+        return bad("module {} holds no code", number);
+      if (!seen.insert({module.target, module.kind}).second)
+        return bad("there are two modules of one kind for {}", nameOfTarget(module.target));
     }
+    for (const caa_kernel &kernel : image_.kernels())
+      if (kernel.target != CAA_TARGET_CPU && !seen.contains({kernel.target, CAA_MODULE_PTX}))
+        return bad("there is no module for {}", nameOfTarget(kernel.target));
     return {};
   }
 
@@ -174,6 +241,7 @@ private:
       switch (buffer.kind) {
       case CAA_BUFFER_PARAMETER:
       case CAA_BUFFER_GRADIENT:
+      case CAA_BUFFER_PARAMETER_BF16:
         count = header_.parameters.count;
         break;
       case CAA_BUFFER_VALUE:
@@ -187,6 +255,12 @@ private:
       case CAA_BUFFER_LOSS_SUM:
       case CAA_BUFFER_LOSS_COUNT:
       case CAA_BUFFER_REPORT:
+      case CAA_BUFFER_PARAMETERS:
+      case CAA_BUFFER_GRADIENTS:
+      case CAA_BUFFER_MOMENT1:
+      case CAA_BUFFER_MOMENT2:
+      case CAA_BUFFER_PARAMETERS_BF16:
+      case CAA_BUFFER_OPTIMIZER:
         continue;
       default:
         return bad("buffer {} is of an unknown kind", number);
@@ -198,11 +272,13 @@ private:
   }
 
   Status entries() const {
-    std::set<std::string_view> names;
+    std::set<std::pair<uint32_t, std::string_view>> names;
     for (const caa_entry &entry : image_.entries()) {
       CAA_CHECK(text(entry.name, "name of an entry"));
       auto name = image_.text(entry.name);
-      if (!names.insert(name).second)
+      if (!isTarget(entry.target))
+        return bad("entry `{}` is for a target that the file does not have", name);
+      if (!names.insert({entry.target, name}).second)
         return bad("two entries are called `{}`", name);
       if (!fits(entry.first_command, entry.command_count, header_.commands.count) ||
           !fits(entry.first_buffer, entry.buffer_count, header_.buffers.count) ||
@@ -222,6 +298,34 @@ private:
       return bad("a buffer of entry `{}` lives outside of it", name);
     if (buffer.kind == CAA_BUFFER_VALUE && !fits(buffer.index - entry.first_value, 1, entry.value_count))
       return bad("a buffer of entry `{}` names a value of another entry", name);
+    if (buffer.kind >= CAA_BUFFER_PARAMETER_BF16 && entry.target == CAA_TARGET_CPU)
+      return bad("a buffer of entry `{}` is of a kind that GPUs have alone", name);
+    return {};
+  }
+
+  /// A launch: its kernel, and what the kernel's tensor maps see.
+  Status launch(const caa_entry &entry, const caa_command &command, std::string_view where) const {
+    if (command.index >= header_.kernels.count)
+      return bad("{} launches a kernel that does not exist", where);
+    const caa_kernel &kernel = image_.kernels()[command.index];
+    if (kernel.target != entry.target)
+      return bad("{} launches a kernel of another target", where);
+    auto bytes = uint64_t(command.operand_count) * 8 + 6 * 8 + 64 + uint64_t(kernel.tensor_map_count) * 128;
+    if (kernel.target != CAA_TARGET_CPU && bytes > CAA_MOST_LAUNCH_BYTES)
+      return bad("{} has more operands than a launch can take", where);
+    auto operands = image_.operands().subspan(command.first_operand, command.operand_count);
+    for (const caa_tensor_map &map : image_.tensorMaps().subspan(kernel.first_tensor_map, kernel.tensor_map_count))
+      if (map.operand >= operands.size() || operands[map.operand].row_bytes != 0 || operands[map.operand].offset % 16 != 0)
+        return bad("{} has a tensor map of what is no whole operand", where);
+    return {};
+  }
+
+  Status product(const caa_entry &entry, const caa_command &command, std::string_view where) const {
+    if (command.lda < 1 || command.ldb < 1 || command.ldc < 1 || command.transpose_a > 1 || command.transpose_b > 1)
+      return bad("{} is a product without meaning", where);
+    for (uint32_t dtype : {command.a_dtype, command.b_dtype, command.c_dtype})
+      if (dtype != CAA_F32 && (dtype != CAA_BF16 || entry.target == CAA_TARGET_CPU))
+        return bad("{} is a product of a type that {} cannot compute", where, nameOfTarget(entry.target));
     return {};
   }
 
@@ -240,13 +344,11 @@ private:
       uint32_t operandsDue = command.operand_count;
       switch (command.kind) {
       case CAA_COMMAND_KERNEL:
-        if (command.index >= header_.kernels.count)
-          return bad("{} launches a kernel that does not exist", where);
+        CAA_CHECK(launch(entry, command, where));
         break;
       case CAA_COMMAND_PRODUCT:
-        operandsDue = 3;
-        if (command.lda < 1 || command.ldb < 1 || command.ldc < 1 || command.transpose_a > 1 || command.transpose_b > 1)
-          return bad("{} is a product without meaning", where);
+        operandsDue = command.operand_count == 4 && entry.target != CAA_TARGET_CPU ? 4 : 3;
+        CAA_CHECK(product(entry, command, where));
         break;
       case CAA_COMMAND_FILL:
         operandsDue = 1;

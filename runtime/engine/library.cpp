@@ -24,7 +24,7 @@ Result<Isa> machineIsa() {
 }
 
 Result<Library> Library::load(Image image) {
-  if (!(image.header().targets & CAA_TARGET_CPU))
+  if (!image.hasTarget(CAA_TARGET_CPU))
     return image.error("it holds no code for the CPU: compile it with `--target cpu`");
   Library library;
   CAA_TRY(library.isa_, machineIsa());
@@ -46,6 +46,10 @@ Result<Library> Library::load(Image image) {
   // A model may lack AVX-512 code in single kernels; AVX2 code runs everywhere.
   auto base = reinterpret_cast<uintptr_t>(loaded);
   for (const caa_kernel &kernel : image.kernels()) {
+    if (kernel.target != CAA_TARGET_CPU) {
+      library.kernels_.push_back(nullptr);
+      continue;
+    }
     int64_t code = library.isa_ == Isa::Avx512 && kernel.cpu_avx512 ? kernel.cpu_avx512 : kernel.cpu_avx2;
     if (!code)
       return image.error(fmt::format("kernel `{}` has no code for this processor ({})", image.text(kernel.name),

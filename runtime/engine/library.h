@@ -21,7 +21,7 @@ public:
   static Result<Library> load(Image image);
 
   const Image &image() const { return image_; }
-  /// Code of kernel `index` of the image.
+  /// Code of kernel `index` of the image; null for a GPU's.
   caa_cpu_kernel kernel(size_t index) const { return kernels_[index]; }
   Isa isa() const { return isa_; }
 

@@ -59,6 +59,17 @@ private:
     case CAA_BUFFER_PARAMETER:
     case CAA_BUFFER_GRADIENT:
       return int64_t(image_.parameters()[buffer.index].elements) * 4;
+    case CAA_BUFFER_PARAMETER_BF16:
+      return int64_t(image_.parameters()[buffer.index].elements) * 2;
+    case CAA_BUFFER_PARAMETERS:
+    case CAA_BUFFER_GRADIENTS:
+    case CAA_BUFFER_MOMENT1:
+    case CAA_BUFFER_MOMENT2:
+      return parameterElements(image_) * 4;
+    case CAA_BUFFER_PARAMETERS_BF16:
+      return parameterElements(image_) * 2;
+    case CAA_BUFFER_OPTIMIZER:
+      return sizeof(caa_optimizer_state);
     case CAA_BUFFER_VALUE:
       return plan_.valueBytes[buffer.index - entry_.first_value];
     case CAA_BUFFER_LOSS_SCALE:
@@ -106,12 +117,12 @@ private:
   }
 
   /// Bytes from the first to the last element of a matrix.
-  static std::optional<int64_t> extent(int64_t rows, int64_t columns, int64_t stride) {
+  static std::optional<int64_t> extent(int64_t rows, int64_t columns, int64_t stride, uint32_t dtype) {
     if (rows == 0 || columns == 0)
       return 0;
     auto before = checkedMultiply(rows - 1, stride);
     auto elements = before ? checkedAdd(*before, columns) : std::nullopt;
-    return elements ? checkedMultiply(*elements, 4) : std::nullopt;
+    return elements ? checkedMultiply(*elements, byteSizeOf(dtype)) : std::nullopt;
   }
 
   /// A command's checks and work for `rows` rows, of which the first is at most `lastRow`; `times` chunks.
@@ -126,21 +137,29 @@ private:
       plan_.kernelFlops += kernel.flops_per_item * double(grid) * times;
       for (const caa_operand &operand : operands)
         CAA_CHECK(inside(operand, 0, lastRow, what));
+      for (const caa_tensor_map &map : image_.tensorMaps().subspan(kernel.first_tensor_map, kernel.tensor_map_count)) {
+        auto row = checkedMultiply(map.heads, map.width * byteSizeOf(map.dtype));
+        auto bytes = row ? checkedMultiply(*row, plan_.dimensions.rows) : std::nullopt;
+        if (!bytes)
+          return image_.error(fmt::format("{} is too large for 64 bits", what));
+        CAA_CHECK(inside(operands[map.operand], *bytes, lastRow, what));
+      }
       return {};
     }
     case CAA_COMMAND_PRODUCT: {
       CAA_TRY(int64_t m, evaluateSize(command.m, rows, what));
       CAA_TRY(int64_t n, evaluateSize(command.n, rows, what));
       CAA_TRY(int64_t k, evaluateSize(command.k, rows, what));
-      auto a = command.transpose_a ? extent(k, m, command.lda) : extent(m, k, command.lda);
-      auto b = command.transpose_b ? extent(n, k, command.ldb) : extent(k, n, command.ldb);
-      auto c = extent(m, n, command.ldc);
+      auto a = command.transpose_a ? extent(k, m, command.lda, command.a_dtype) : extent(m, k, command.lda, command.a_dtype);
+      auto b = command.transpose_b ? extent(n, k, command.ldb, command.b_dtype) : extent(k, n, command.ldb, command.b_dtype);
+      auto c = extent(m, n, command.ldc, command.c_dtype);
       if (!a || !b || !c || command.lda < (command.transpose_a ? m : k) ||
           command.ldb < (command.transpose_b ? k : n) || command.ldc < n)
         return image_.error(fmt::format("{} has impossible strides", what));
       CAA_CHECK(inside(operands[0], *a, lastRow, what));
       CAA_CHECK(inside(operands[1], *b, lastRow, what));
-      CAA_CHECK(inside(operands[2], *c, lastRow, what));
+      for (const caa_operand &operand : operands.subspan(2)) // D, and C where it is another one
+        CAA_CHECK(inside(operand, *c, lastRow, what));
       plan_.productFlops += 2.0 * double(m) * double(n) * double(k) * times;
       return {};
     }
@@ -187,10 +206,10 @@ private:
 
 } // namespace
 
-Result<EntryPlan> planEntry(const Image &image, std::string_view name, int64_t batch, int64_t length) {
-  const caa_entry *entry = image.findEntry(name);
+Result<EntryPlan> planEntry(const Image &image, caa_target target, std::string_view name, int64_t batch, int64_t length) {
+  const caa_entry *entry = image.findEntry(target, name);
   if (!entry)
-    return image.error(fmt::format("it has no entry `{}`", name));
+    return image.error(fmt::format("it has no entry `{}` for {}", name, nameOfTarget(target)));
   auto rows = checkedMultiply(batch, length);
   if (batch < 1 || length < 1 || !rows)
     return inputError(fmt::format("a batch of {} rows of {} tokens is impossible", batch, length));

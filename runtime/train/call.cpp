@@ -121,7 +121,7 @@ Result<CallTensors> runCall(Model &model, const CallRequest &request) {
 
   CallTensors outputs;
   std::vector<double> counts(model.lossCount()), sums(model.lossCount());
-  if (image.findEntry(request.name + ".loss_counts")) {
+  if (image.findEntry(CAA_TARGET_CPU, request.name + ".loss_counts")) {
     Bindings bindings{.parameters = model.parameters().values(), .lossCount = counts};
     CAA_CHECK((EntryCall{model, request}.run(request.name + ".loss_counts", std::move(bindings))));
   }
@@ -146,7 +146,7 @@ Result<CallTensors> runCall(Model &model, const CallRequest &request) {
                     .lossSum = sums,
                     .reports = reports};
   CAA_CHECK((EntryCall{model, request, &outputs}.run(entry, std::move(backward))));
-  for (uint64_t index : parametersOf(image, *image.findEntry(entry), CAA_BUFFER_GRADIENT)) {
+  for (uint64_t index : parametersOf(image, *image.findEntry(CAA_TARGET_CPU, entry), CAA_BUFFER_GRADIENT)) {
     const caa_parameter &parameter = image.parameters()[index];
     auto values = gradients->of(parameter);
     outputs["d_" + std::string(nameWithin(image, parameter, request.name))] = {

@@ -36,11 +36,11 @@ public:
 
 private:
   Result<const caa_entry *> entryOf(const std::string &name) const {
-    if (const caa_entry *entry = image_.findEntry(name))
+    if (const caa_entry *entry = image_.findEntry(CAA_TARGET_CPU, name))
       return entry;
     std::vector<std::string> exports;
     for (const caa_entry &entry : image_.entries())
-      if (auto text = image_.text(entry.name); text.ends_with(".forward"))
+      if (auto text = image_.text(entry.name); entry.target == CAA_TARGET_CPU && text.ends_with(".forward"))
         exports.emplace_back(text.substr(0, text.size() - 8));
     if (exports.empty())
       return image_.error("it exports nothing: compile it with `caac --export NAME --arg VECTOR=HEADSxWIDTH ...`");
@@ -118,7 +118,7 @@ private:
     initialise(image_, arena, seed, threads);
     std::set<uint64_t> wanted;
     for (const char *suffix : {".forward", ".gradient"})
-      if (const caa_entry *entry = image_.findEntry(request_.name + suffix))
+      if (const caa_entry *entry = image_.findEntry(CAA_TARGET_CPU, request_.name + suffix))
         for (const caa_buffer &buffer : image_.buffersOf(*entry))
           if (buffer.kind == CAA_BUFFER_PARAMETER || buffer.kind == CAA_BUFFER_GRADIENT)
             wanted.insert(buffer.index);

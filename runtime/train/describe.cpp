@@ -75,7 +75,7 @@ OrderedJson kernelsOf(const Image &image) {
 Result<OrderedJson> entriesOf(const Image &image, int64_t batch, int64_t length) {
   OrderedJson list = OrderedJson::array();
   for (const caa_entry &entry : image.entries()) {
-    CAA_TRY(auto plan, planEntry(image, image.text(entry.name), batch, length));
+    CAA_TRY(auto plan, planEntry(image, caa_target(entry.target), image.text(entry.name), batch, length));
     OrderedJson record;
     record["name"] = image.text(entry.name);
     record["batch"] = batch;

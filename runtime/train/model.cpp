@@ -34,7 +34,7 @@ Result<const EntryPlan *> Model::plan(std::string_view entry, int64_t rows, int6
   auto key = fmt::format("{} {} {}", entry, rows, length);
   auto found = plans_.find(key);
   if (found == plans_.end()) {
-    CAA_TRY(auto made, planEntry(image(), entry, rows, length));
+    CAA_TRY(auto made, planEntry(image(), CAA_TARGET_CPU, entry, rows, length));
     if (plans_.size() > 64) // generation meets every length
       plans_.clear();
     found = plans_.emplace(std::move(key), std::move(made)).first;
@@ -43,7 +43,7 @@ Result<const EntryPlan *> Model::plan(std::string_view entry, int64_t rows, int6
 }
 
 Result<int64_t> Model::memoryOf(std::string_view entry, int64_t rows, int64_t length) {
-  CAA_TRY(auto plan, planEntry(image(), entry, rows, length));
+  CAA_TRY(auto plan, planEntry(image(), CAA_TARGET_CPU, entry, rows, length));
   int64_t bytes = plan.arena.bytes + plan.scratchBytes * threads_.count();
   for (int64_t value : plan.valueBytes)
     bytes += value;

@@ -176,7 +176,7 @@ Status Trainer::finish(bool stopped) {
 
 Status Trainer::sample() {
   auto tokenizer = Tokenizer::load(*tokenizer_);
-  if (!tokenizer || !model_->image().findEntry("logits"))
+  if (!tokenizer || !model_->image().findEntry(CAA_TARGET_CPU, "logits"))
     return {};
   CAA_TRY(int32_t endOfText, tokenizer->endOfText());
   std::vector<int32_t> made;

@@ -221,7 +221,7 @@ Status Trainer::openRun() {
   state_.settings = settings_.toJson();
   if (checkpoint_)
     lastSaved_ = checkpoint_->path();
-  CAA_TRY(auto plan, planEntry(model_->image(), "micro_step", microBatch_, rows_->length()));
+  CAA_TRY(auto plan, planEntry(model_->image(), CAA_TARGET_CPU, "micro_step", microBatch_, rows_->length()));
   // Of the work, only the products' is known exactly (kernels give estimates): the log's `mfu` is the share of the
   // measured rate of products that the step's products alone account for.
   flopsPerToken_ = plan.productFlops / double(microBatch_ * rows_->length());
@@ -232,7 +232,7 @@ Status Trainer::openRun() {
 void Trainer::describe() const {
   const Image &image = model_->image();
   auto counts = countParameters(image);
-  auto plan = planEntry(image, "micro_step", microBatch_, rows_->length());
+  auto plan = planEntry(image, CAA_TARGET_CPU, "micro_step", microBatch_, rows_->length());
   fmt::print(stderr, "{}: {} parameters, {} outside of the embedding's matrices\n", image.modelName(),
              formatCount(double(counts.all)), formatCount(double(counts.matricesOutsideEmbedding)));
   fmt::print(stderr,

@@ -138,6 +138,42 @@ llvm::Expected<ObjectBytes> sampleKernels() {
   return emitObject(*module, "x86-64-v3", "");
 }
 
+/// The kernel "add" for a GPU: a block per row, a thread per number.
+static std::string samplePtx(caa_target target) {
+  bool hopper = target == CAA_TARGET_SM90A;
+  return std::string(".version 8.0\n.target ") + (hopper ? "sm_90a" : "sm_80") + R"(
+.address_size 64
+.visible .entry add(.param .u64 a, .param .u64 b, .param .u64 out, .param .u64 B, .param .u64 T, .param .u64 R,
+                    .param .u64 first_row, .param .u64 items)" +
+         (hopper ? ", .param .align 64 .b8 map[128]" : "") + R"()
+{
+  .reg .pred %p;
+  .reg .u32 %thread, %row;
+  .reg .u64 %pa, %pb, %pout, %at, %number;
+  .reg .f32 %x, %y;
+  mov.u32 %thread, %tid.x;
+  setp.ge.u32 %p, %thread, 8;
+  @%p bra done;
+  mov.u32 %row, %ctaid.x;
+  cvt.u64.u32 %number, %thread;
+  mad.wide.u32 %at, %row, 8, %number;
+  shl.b64 %at, %at, 2;
+  ld.param.u64 %pa, [a];
+  ld.param.u64 %pb, [b];
+  ld.param.u64 %pout, [out];
+  add.u64 %pa, %pa, %at;
+  add.u64 %pb, %pb, %at;
+  add.u64 %pout, %pout, %at;
+  ld.global.f32 %x, [%pa];
+  ld.global.f32 %y, [%pb];
+  add.f32 %x, %x, %y;
+  st.global.f32 [%pout], %x;
+done:
+  ret;
+}
+)";
+}
+
 namespace {
 
 constexpr int64_t width = sampleWidth, wide = sampleOut;
@@ -233,8 +269,9 @@ Entry countEntry() {
   return w.entry;
 }
 
-Entry addEntry(bool gradient) {
+Entry addEntry(bool gradient, caa_target target = CAA_TARGET_CPU, uint32_t kernel = Add) {
   EntryWriter w;
+  w.entry.target = target;
   w.entry.name = gradient ? "add.gradient" : "add.forward";
   auto value = [&](const char *name, caa_direction direction) {
     w.entry.values.push_back({name, direction, CAA_F32, 2, 4, true});
@@ -242,7 +279,7 @@ Entry addEntry(bool gradient) {
   };
   uint32_t a = value("a", CAA_INPUT), b = value("b", CAA_INPUT);
   uint32_t dOut = gradient ? value("d_out", CAA_INPUT) : 0;
-  w.kernel(Add, {{a}, {b}, {value("out", CAA_OUTPUT)}});
+  w.kernel(kernel, {{a}, {b}, {value("out", CAA_OUTPUT)}});
   if (!gradient)
     return w.entry;
   for (const char *name : {"d_a", "d_b"}) {
@@ -250,6 +287,59 @@ Entry addEntry(bool gradient) {
     command.m = Size::tokens(32);
   }
   return w.entry;
+}
+
+Entry productEntry(caa_target target) {
+  EntryWriter w;
+  w.entry.name = "product";
+  w.entry.target = target;
+  auto value = [&](const char *name, caa_direction direction, caa_dtype dtype, int64_t bytes) {
+    w.entry.values.push_back({name, direction, dtype, 1, width, true});
+    return w.buffer(name, CAA_BUFFER_VALUE, w.entry.values.size() - 1, Size::tokens(bytes * width), dtype);
+  };
+  uint32_t x = value("x", CAA_INPUT, CAA_BF16, 2);
+  uint32_t y = value("y", CAA_OUTPUT, CAA_F32, 4), z = value("z", CAA_OUTPUT, CAA_BF16, 2);
+  uint32_t first = w.buffer("first", CAA_BUFFER_PARAMETER_BF16, First, Size(2 * width * width), CAA_BF16);
+  for (uint32_t out : {y, z}) {
+    w.product({x}, {first}, {out}, Size::tokens(1), width, width, false, true, 0);
+    Command &command = w.entry.commands.back();
+    command.dtypeA = command.dtypeB = CAA_BF16;
+    command.dtypeC = w.entry.buffers[out].dtype;
+  }
+  w.entry.commands.back().operands.push_back({x});
+  w.entry.commands.back().beta = 1;
+  w.entry.buffers[x].last = 1;
+  return w.entry;
+}
+
+Entry updateEntry(caa_target target, int64_t elements) {
+  EntryWriter w;
+  w.entry.name = "update";
+  w.entry.target = target;
+  for (auto kind : {CAA_BUFFER_PARAMETERS, CAA_BUFFER_GRADIENTS, CAA_BUFFER_MOMENT1, CAA_BUFFER_MOMENT2})
+    w.buffer("", kind, 0, Size(4 * elements));
+  w.buffer("", CAA_BUFFER_PARAMETERS_BF16, 0, Size(2 * elements), CAA_BF16);
+  w.buffer("", CAA_BUFFER_OPTIMIZER, 0, Size(sizeof(caa_optimizer_state)), CAA_BOOL);
+  w.add(CAA_COMMAND_FILL, 0, {{1}}).m = Size(4 * elements);
+  return w.entry;
+}
+
+void addGpu(Program &program, caa_target target) {
+  Kernel kernel;
+  kernel.name = "add";
+  kernel.location = "sample.mdl:1";
+  kernel.grid = Size::rows(1);
+  kernel.target = target;
+  kernel.threads = 32;
+  if (target == CAA_TARGET_SM90A)
+    kernel.tensorMaps.push_back({1, CAA_F32, 2, 4, 4, 16, 0});
+  const Parameter &last = program.parameters.back();
+  int64_t elements = (last.offset + last.elements() + 15) / 16 * 16;
+  program.entries.push_back(addEntry(false, target, program.kernels.size()));
+  program.entries.push_back(productEntry(target));
+  program.entries.push_back(updateEntry(target, elements));
+  program.kernels.push_back(std::move(kernel));
+  program.modules.push_back({samplePtx(target), CAA_MODULE_PTX, target});
 }
 
 } // namespace
@@ -279,6 +369,8 @@ Program sampleProgram() {
   program.losses = {{"loss", 1}};
   program.entries = {modelEntry("micro_step", true, false), modelEntry("eval_step", false, false),
                      modelEntry("logits", false, true), countEntry(), addEntry(false), addEntry(true)};
+  addGpu(program, CAA_TARGET_SM80);
+  addGpu(program, CAA_TARGET_SM90A);
   return program;
 }
 

@@ -9,7 +9,9 @@
 #include <dlfcn.h>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <numeric>
+#include <set>
 #include <unistd.h>
 
 namespace caa {
@@ -125,6 +127,42 @@ TEST_F(SharedObject, TablesReadBackAsWritten) {
         EXPECT_EQ(text(values[record.index].name), buffer.name);
       }
     }
+  }
+}
+
+TEST_F(SharedObject, EachTargetHasItsEntriesKernelsAndModule) {
+  StringRef image = section(".caa.image");
+  const auto &header = *reinterpret_cast<const caa_header *>(image.data());
+  EXPECT_EQ(header.targets, uint32_t(CAA_TARGET_CPU | CAA_TARGET_SM80 | CAA_TARGET_SM90A));
+  auto *entries = reinterpret_cast<const caa_entry *>(image.data() + header.entries.offset);
+  auto *commands = reinterpret_cast<const caa_command *>(image.data() + header.commands.offset);
+  auto *kernels = reinterpret_cast<const caa_kernel *>(image.data() + header.kernels.offset);
+  auto *maps = reinterpret_cast<const caa_tensor_map *>(image.data() + header.tensor_maps.offset);
+  auto *modules = reinterpret_cast<const caa_module *>(image.data() + header.modules.offset);
+  std::map<uint32_t, std::set<std::string>> names;
+  for (unsigned e = 0; e < header.entries.count; ++e) {
+    const caa_entry &entry = entries[e];
+    std::string name(image.data() + entry.name.offset);
+    EXPECT_TRUE(names[entry.target].insert(name).second) << name;
+    for (unsigned c = 0; c < entry.command_count; ++c) {
+      const caa_command &command = commands[entry.first_command + c];
+      if (command.kind == CAA_COMMAND_KERNEL) {
+        EXPECT_EQ(kernels[command.index].target, entry.target) << name;
+      }
+    }
+  }
+  std::set<std::string> ofGpu = {"add.forward", "product", "update"};
+  EXPECT_EQ(names[CAA_TARGET_SM80], ofGpu);
+  EXPECT_EQ(names[CAA_TARGET_SM90A], ofGpu);
+  const caa_kernel &hopper = kernels[header.kernels.count - 1];
+  ASSERT_EQ(hopper.tensor_map_count, 1u);
+  EXPECT_EQ(maps[hopper.first_tensor_map].box_rows, 16u);
+  ASSERT_EQ(header.modules.count, 2u);
+  schedule::Program program = test::sampleProgram();
+  for (unsigned m = 0; m < 2; ++m) {
+    EXPECT_EQ(modules[m].target, uint32_t(program.modules[m].target));
+    EXPECT_EQ(modules[m].code.offset % 64, 0u);
+    EXPECT_EQ(std::string(image.data() + modules[m].code.offset), program.modules[m].code);
   }
 }
 

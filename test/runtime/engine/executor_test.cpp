@@ -51,7 +51,7 @@ TEST_F(Sample, StepsInChunksGiveTheFormulasGradients) {
     Executor executor(library, threads);
     executor.setPoison(true);
     for (auto [batch, length] : {std::pair<int64_t, int64_t>{1, 1}, {3, 50}, {2, 64}, {1, 129}}) {
-      auto plan = planEntry(library.image(), "micro_step", batch, length);
+      auto plan = planEntry(library.image(), CAA_TARGET_CPU, "micro_step", batch, length);
       ASSERT_TRUE(plan) << plan.error().message;
       auto tokens = someTokens(batch * length);
       std::vector<int32_t> zeros(batch * length);
@@ -96,7 +96,7 @@ TEST_F(Sample, LogitsAndCountsComeOut) {
   Threads threads(2);
   Executor executor(library, threads);
   executor.setPoison(true);
-  auto plan = *planEntry(library.image(), "logits", 2, 5);
+  auto plan = *planEntry(library.image(), CAA_TARGET_CPU, "logits", 2, 5);
   auto tokens = someTokens(10);
   std::vector<int32_t> zeros(10);
   std::vector<float> logits(10 * wide);
@@ -108,7 +108,7 @@ TEST_F(Sample, LogitsAndCountsComeOut) {
     for (int64_t o = 0; o < wide; ++o)
       EXPECT_NEAR(logits[row * wide + o], z[o], 1e-4);
   }
-  auto counts = *planEntry(library.image(), "loss_counts", 2, 5);
+  auto counts = *planEntry(library.image(), CAA_TARGET_CPU, "loss_counts", 2, 5);
   std::vector<double> number = {3};
   ASSERT_TRUE(executor.run(counts, {{}, {}, {}, {}, number, {}, {tokens.data(), zeros.data(), zeros.data()}}));
   EXPECT_EQ(number[0], 13);
@@ -117,7 +117,7 @@ TEST_F(Sample, LogitsAndCountsComeOut) {
 TEST_F(Sample, ExportsRunOnTheirValues) {
   Threads threads(2);
   Executor executor(library, threads);
-  auto plan = *planEntry(library.image(), "add.gradient", 1, 3);
+  auto plan = *planEntry(library.image(), CAA_TARGET_CPU, "add.gradient", 1, 3);
   std::vector<float> a(24, 1), b(24, 2), dOut(24, 7), out(24), dA(24), dB(24);
   ASSERT_TRUE(executor.run(
       plan, {{}, {}, {}, {}, {}, {}, {a.data(), b.data(), dOut.data(), out.data(), dA.data(), dB.data()}}));
@@ -129,17 +129,17 @@ TEST_F(Sample, ExportsRunOnTheirValues) {
 TEST_F(Sample, AMissingBindingIsAnError) {
   Threads threads(1);
   Executor executor(library, threads);
-  auto plan = *planEntry(library.image(), "logits", 1, 2);
+  auto plan = *planEntry(library.image(), CAA_TARGET_CPU, "logits", 1, 2);
   auto status = executor.run(plan, {parameters, {}, {}, {}, {}, {}, {nullptr, nullptr, nullptr, nullptr}});
   ASSERT_FALSE(status);
   EXPECT_NE(status.error().message.find("tokens"), std::string::npos);
 }
 
 TEST_F(Sample, SizesBeyondSixtyFourBitsAreAnError) {
-  auto plan = planEntry(library.image(), "micro_step", int64_t(1) << 40, int64_t(1) << 22);
+  auto plan = planEntry(library.image(), CAA_TARGET_CPU, "micro_step", int64_t(1) << 40, int64_t(1) << 22);
   ASSERT_FALSE(plan);
-  EXPECT_FALSE(planEntry(library.image(), "micro_step", 0, 5));
-  EXPECT_FALSE(planEntry(library.image(), "nothing", 1, 5));
+  EXPECT_FALSE(planEntry(library.image(), CAA_TARGET_CPU, "micro_step", 0, 5));
+  EXPECT_FALSE(planEntry(library.image(), CAA_TARGET_CPU, "nothing", 1, 5));
 }
 
 } // namespace
