@@ -31,6 +31,8 @@ static const DialectRegistry &registry() {
   return all;
 }
 
+static StringRef machineOf(const PipelineOptions &options) { return options.gpu ? "GPUs" : "the CPU"; }
+
 static MLIRContext &attached(MLIRContext &context, Diagnostics &diagnostics, bool remarks) {
   diagnostics.attach(context, remarks);
   return context;
@@ -51,8 +53,8 @@ int Compilation::run() {
     return 0;
   if (outcome == Outcome::InputAtFault && !internal.any())
     return 1;
-  if (internal.reproducer().empty() && module)
-    internal.writeReproducer(*module);
+  if (internal.reproducer().empty() && current)
+    internal.writeReproducer(current);
   llvm::errs() << "caac: internal error; this is our fault, not your model's\n" << internal.messages();
   if (!internal.reproducer().empty())
     llvm::errs() << "a reproducer is in " << internal.reproducer() << "\n";
@@ -69,39 +71,25 @@ Compilation::Outcome Compilation::compile() {
   if (Outcome outcome = read(); outcome != Outcome::Done)
     return outcome;
   if (stopsAt(Emit::Caa))
-    return emitModule();
+    return emitModule(*module);
   recordOutputs(*module);
   texts.compiler = compilerVersion().substr(5); // without "caac "
   readModuleTexts(*module, texts);
   texts.plainForm = plainForm(*module);
   (*module)->removeAttr("caa.sources"); // it is in the texts now, and the final IR is read by people
-  for (Phase phase : {Phase::Differentiate, Phase::Optimize, Phase::FormKernels, Phase::LowerKernels}) {
-    if (Outcome outcome = runPasses(phase); outcome != Outcome::Done)
-      return outcome;
-    if (phase == Phase::Optimize && stopsAt(Emit::SharedObject))
-      texts.analysis = analyse(*module);
-  }
-  if (stopsAt(Emit::Tile))
-    return emitModule();
-  llvm::raw_string_ostream(texts.finalIr) << *module;
-  setCrashReproducer(texts.finalIr);
-  internal.everythingIsInternal();
-  FailureOr<schedule::Program> scheduled = buildSchedule(*module);
-  if (failed(scheduled))
-    return Outcome::Internal;
-  program = std::move(*scheduled);
-  note(Phase::Schedule);
-  if (stopsAt(Emit::Schedule)) {
-    std::string text;
-    llvm::raw_string_ostream os(text);
-    schedule::print(os, program);
-    return emitText(text);
-  }
-  if (stopsAt(Emit::Llvm))
-    return emitLlvm();
-  if (Outcome outcome = generateCode(); outcome != Outcome::Done)
+  if (Outcome outcome = runPasses(Phase::Differentiate, *module, {}); outcome != Outcome::Done)
     return outcome;
-  return link();
+  split();
+  for (Pipeline &pipeline : pipelines) {
+    if (Outcome outcome = lower(pipeline); outcome != Outcome::Done)
+      return outcome;
+    if (stopsAt(Emit::Tile) || stopsAt(Emit::Schedule) || stopsAt(Emit::Llvm))
+      return Outcome::Done;
+  }
+  for (Pipeline &pipeline : pipelines)
+    if (Outcome outcome = generateCode(pipeline); outcome != Outcome::Done)
+      return outcome;
+  return stopsAt(Emit::Ptx) ? emitText(program.modules.front().code) : link();
 }
 
 Compilation::Outcome Compilation::read() {
@@ -114,47 +102,120 @@ Compilation::Outcome Compilation::read() {
   return module ? Outcome::Done : Outcome::InputAtFault;
 }
 
-Compilation::Outcome Compilation::runPasses(Phase phase) {
+void Compilation::split() {
+  // A stage is that of one target.
+  std::vector<caa_target> targets = options.targets;
+  if (options.emit == Emit::Ptx)
+    targets = {targets.back()};
+  else if (options.emit != Emit::SharedObject)
+    targets = {targets.front()};
+  auto train = (*module)->getAttrOfType<DictionaryAttr>("caa.train");
+  auto precision = train ? train.getAs<StringAttr>("precision") : StringAttr();
+  for (bool gpu : {false, true}) {
+    Pipeline pipeline;
+    llvm::copy_if(targets, std::back_inserter(pipeline.targets), [&](caa_target target) { return (target != CAA_TARGET_CPU) == gpu; });
+    if (pipeline.targets.empty())
+      continue;
+    // Unset, a CPU computes in fp32, a GPU in bf16.
+    pipeline.options = {gpu, precision ? precision.str() : gpu ? "bf16" : "fp32"};
+    pipeline.module = module->clone();
+    pipelines.push_back(std::move(pipeline));
+  }
+  module = nullptr;
+}
+
+Compilation::Outcome Compilation::lower(Pipeline &pipeline) {
+  auto stopsAt = [&](Emit stage) { return options.emit == stage; };
+  ModuleOp module = *pipeline.module;
+  current = module;
+  for (Phase phase : {Phase::Optimize, Phase::FormKernels, Phase::LowerKernels}) {
+    if (Outcome outcome = runPasses(phase, module, pipeline.options); outcome != Outcome::Done)
+      return outcome;
+    if (phase == Phase::Optimize && stopsAt(Emit::SharedObject) && texts.analysis.empty())
+      texts.analysis = analyse(module);
+  }
+  if (stopsAt(Emit::Tile))
+    return emitModule(module);
+  llvm::raw_string_ostream(pipeline.finalIr) << module;
+  setCrashReproducer(pipeline.finalIr);
+  internal.everythingIsInternal();
+  FailureOr<schedule::Program> scheduled = buildSchedule(module);
+  if (failed(scheduled))
+    return Outcome::Internal;
+  pipeline.program = std::move(*scheduled);
+  note(Phase::Schedule, machineOf(pipeline.options));
+  if (stopsAt(Emit::Schedule)) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    schedule::setTarget(pipeline.program, pipeline.targets.front());
+    schedule::print(os, pipeline.program);
+    return emitText(text);
+  }
+  return stopsAt(Emit::Llvm) ? emitLlvm(module) : Outcome::Done;
+}
+
+Compilation::Outcome Compilation::runPasses(Phase phase, ModuleOp module, const PipelineOptions &passOptions) {
+  current = module;
   // From kernels on, the model is known to be good.
   if (phase >= Phase::FormKernels)
     internal.everythingIsInternal();
-  // Unset, a CPU computes in fp32.
-  auto train = (*module)->getAttrOfType<DictionaryAttr>("caa.train");
-  auto precision = train ? train.getAs<StringAttr>("precision") : StringAttr();
   PassManager passes(&context);
   passes.enableCrashReproducerGeneration(internal.reproducers());
-  addPasses(phase, passes, precision ? precision.getValue() : "fp32");
-  LogicalResult result = passes.run(*module);
-  note(phase);
+  addPasses(phase, passes, passOptions);
+  LogicalResult result = passes.run(module);
+  note(phase, phase == Phase::Differentiate ? "" : machineOf(passOptions));
   if (succeeded(result))
     return Outcome::Done;
   return internal.any() || diagnostics.errorCount() == 0 ? Outcome::Internal : Outcome::InputAtFault;
 }
 
-Compilation::Outcome Compilation::emitLlvm() {
-  FailureOr<std::string> text = caa::emitLlvm(*module, cpu::CpuTarget::avx2());
+Compilation::Outcome Compilation::emitLlvm(ModuleOp module) {
+  FailureOr<std::string> text = caa::emitLlvm(module, cpu::CpuTarget::avx2());
   return failed(text) ? Outcome::Internal : emitText(*text);
 }
 
-Compilation::Outcome Compilation::generateCode() {
+Compilation::Outcome Compilation::generateCode(Pipeline &pipeline) {
+  current = *pipeline.module;
+  Outcome outcome = pipeline.options.gpu ? generateGpuCode(pipeline) : generateCpuCode(pipeline);
+  note(Phase::GenerateCode, machineOf(pipeline.options));
+  return outcome;
+}
+
+Compilation::Outcome Compilation::generateCpuCode(Pipeline &pipeline) {
   cpu::CpuTarget targets[] = {cpu::CpuTarget::avx2(), cpu::CpuTarget::avx512()};
   unsigned threads = std::max(1u, std::thread::hardware_concurrency());
-  FailureOr<std::vector<std::string>> code = cpu::compileKernels(*module, targets, threads);
+  FailureOr<std::vector<std::string>> code = cpu::compileKernels(*pipeline.module, targets, threads);
   if (failed(code))
     return Outcome::Internal;
   for (const std::string &object : *code)
     objects.emplace_back(object.begin(), object.end());
-  for (schedule::Kernel &kernel : program.kernels) {
+  for (schedule::Kernel &kernel : pipeline.program.kernels) {
     kernel.avx2 = kernel.name + targets[0].suffix;
     kernel.avx512 = kernel.name + targets[1].suffix;
   }
-  if (failed(readScratch(*module, program)))
+  if (failed(readScratch(*pipeline.module, pipeline.program)))
     return Outcome::Internal;
-  note(Phase::GenerateCode);
-  return Outcome::Done;
+  return addProgram(std::move(pipeline.program));
+}
+
+Compilation::Outcome Compilation::generateGpuCode(Pipeline &pipeline) {
+  return inputError(llvm::createStringError("--target " + targetName(pipeline.targets.front()) + ": code for it is not generated yet"));
+}
+
+Compilation::Outcome Compilation::addProgram(schedule::Program part) {
+  if (schedule::append(program, std::move(part)))
+    return Outcome::Done;
+  internal.add("the programs of two targets have different parameters, losses or reports");
+  return Outcome::Internal;
 }
 
 Compilation::Outcome Compilation::link() {
+  for (const Pipeline &pipeline : pipelines) {
+    std::string names;
+    for (caa_target target : pipeline.targets)
+      names += " " + targetName(target);
+    texts.finalIr += "// for" + names + "\n" + pipeline.finalIr;
+  }
   llvm::Expected<ObjectBytes> image = emitImageObject(buildImage(program, texts));
   if (!image)
     return internalError(image.takeError());
@@ -181,9 +242,9 @@ Compilation::Outcome Compilation::emitText(StringRef text) {
   return Outcome::Done;
 }
 
-Compilation::Outcome Compilation::emitModule() {
+Compilation::Outcome Compilation::emitModule(ModuleOp module) {
   std::string text;
-  llvm::raw_string_ostream(text) << *module << "\n";
+  llvm::raw_string_ostream(text) << module << "\n";
   return emitText(text);
 }
 
@@ -197,10 +258,10 @@ Compilation::Outcome Compilation::internalError(llvm::Error error) {
   return Outcome::Internal;
 }
 
-void Compilation::note(Phase phase) {
+void Compilation::note(Phase phase, StringRef machine) {
   double time = now();
   if (options.timing)
-    llvm::errs() << llvm::format("%8.3f s  ", time - lastTime) << phaseName(phase) << "\n";
+    llvm::errs() << llvm::format("%8.3f s  ", time - lastTime) << phaseName(phase) << (machine.empty() ? "" : " for ") << machine << "\n";
   lastTime = time;
 }
 

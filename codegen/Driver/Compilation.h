@@ -20,25 +20,43 @@ public:
 private:
   enum class Outcome { Done, InputAtFault, Internal };
 
+  /// From Optimize on, targets that share their kernels.
+  struct Pipeline {
+    PipelineOptions options;
+    std::vector<caa_target> targets;
+    mlir::OwningOpRef<mlir::ModuleOp> module;
+    std::string finalIr;
+    schedule::Program program;
+  };
+
   Outcome compile();
   Outcome read();
-  Outcome runPasses(Phase phase);
-  Outcome generateCode();
+  /// Copies the module for each kind of machine that the options ask for.
+  void split();
+  Outcome runPasses(Phase phase, mlir::ModuleOp module, const PipelineOptions &passOptions);
+  /// The passes, the schedule; or the text of a stage between them.
+  Outcome lower(Pipeline &pipeline);
+  Outcome generateCode(Pipeline &pipeline);
+  Outcome generateCpuCode(Pipeline &pipeline);
+  Outcome generateGpuCode(Pipeline &pipeline);
+  Outcome addProgram(schedule::Program part);
   Outcome link();
   /// Writes a stage's text to the output file or to standard output.
   Outcome emitText(llvm::StringRef text);
-  Outcome emitModule();
-  Outcome emitLlvm();
+  Outcome emitModule(mlir::ModuleOp module);
+  Outcome emitLlvm(mlir::ModuleOp module);
   Outcome inputError(llvm::Error error);
   Outcome internalError(llvm::Error error);
-  void note(Phase phase); // for --timing
+  void note(Phase phase, llvm::StringRef machine = ""); // for --timing
 
   const Options &options;
   mlir::MLIRContext context;
   SourceManager sources;
   Diagnostics diagnostics;
   InternalErrors internal; // after the diagnostics are attached: the handler that came last is asked first
-  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::OwningOpRef<mlir::ModuleOp> module; // until `split`
+  std::vector<Pipeline> pipelines;
+  mlir::ModuleOp current; // what is being worked on, for a reproducer
   schedule::Texts texts;
   schedule::Program program;
   std::vector<ObjectBytes> objects;

@@ -11,6 +11,25 @@ namespace caa {
 
 std::string compilerVersion() { return "caac " CAA_VERSION " (LLVM " LLVM_VERSION_STRING ")"; }
 
+static const std::pair<const char *, caa_target> allTargets[] = {
+    {"cpu", CAA_TARGET_CPU}, {"sm_80", CAA_TARGET_SM80}, {"sm_90a", CAA_TARGET_SM90A}};
+
+std::string targetName(caa_target target) {
+  for (auto [name, candidate] : allTargets)
+    if (candidate == target)
+      return name;
+  return "?";
+}
+
+/// Those that are named, or the default ones where none is.
+static std::vector<caa_target> chooseTargets(const std::vector<std::string> &names) {
+  std::vector<caa_target> chosen;
+  for (auto [name, target] : allTargets)
+    if (names.empty() ? target == CAA_TARGET_CPU : std::find(names.begin(), names.end(), name) != names.end())
+      chosen.push_back(target);
+  return chosen;
+}
+
 /// Gives each --arg to the export before it. CLI11 tells in which order options came.
 static std::string pairExports(const CLI::App &app, const CLI::Option *exportOption, const CLI::Option *argOption, Options &options) {
   size_t exports = 0, arguments = 0;
@@ -37,7 +56,7 @@ std::variant<Options, int> parseOptions(int argc, const char *const *argv) {
       ->type_name("NAME=VALUE")->allow_extra_args(false);
   app.add_option("--model", options.model, "the model to compile; the file's last if not given");
   std::vector<std::string> targets, exportNames, argTexts;
-  app.add_option("--target", targets, "cpu, sm_80, sm_90a; all that are available if not given")
+  app.add_option("--target", targets, "cpu, sm_80 or sm_90a, to be given again for more than one; cpu if not given")
       ->check(CLI::IsMember({"cpu", "sm_80", "sm_90a"}))->allow_extra_args(false);
   CLI::Option *exportOption =
       app.add_option("--export", exportNames, "make one attention or block callable alone")->type_name("NAME")->allow_extra_args(false);
@@ -66,11 +85,9 @@ std::variant<Options, int> parseOptions(int argc, const char *const *argv) {
   options.emit = Emit(std::find(stages.begin(), stages.end(), emit) - stages.begin());
   if (options.emit == Emit::SharedObject && options.output.empty())
     return fail("-o FILE.so is missing: where should the shared object go?", 2);
-  for (const std::string &target : targets)
-    if (target != "cpu")
-      return fail("--target " + target + ": this version generates code for cpu alone", 1);
-  if (options.emit == Emit::Ptx)
-    return fail("--emit ptx: this version has no GPU target", 1);
+  options.targets = chooseTargets(targets);
+  if (options.emit == Emit::Ptx && options.targets.back() == CAA_TARGET_CPU)
+    return fail("--emit ptx: that is the code of a GPU; add --target sm_80 or --target sm_90a", 2);
   return options;
 }
 

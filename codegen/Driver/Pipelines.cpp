@@ -24,7 +24,7 @@ StringRef phaseName(Phase phase) {
   return names[unsigned(phase)];
 }
 
-void addPasses(Phase phase, OpPassManager &passes, StringRef precision) {
+void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &options) {
   switch (phase) {
   case Phase::Differentiate:
     passes.addPass(createDecompose());
@@ -34,7 +34,7 @@ void addPasses(Phase phase, OpPassManager &passes, StringRef precision) {
     passes.addPass(createAutodiff());
     break;
   case Phase::Optimize:
-    passes.addPass(createResolvePrecision({precision.str()}));
+    passes.addPass(createResolvePrecision({options.precision}));
     passes.addPass(createCanonicalizerPass());
     passes.addPass(createCSEPass());
     passes.addPass(createFactorAttend());

@@ -4,6 +4,8 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/IR/DialectRegistry.h"
 
+#include <string>
+
 namespace caa {
 
 enum class Phase {
@@ -20,8 +22,14 @@ enum class Phase {
 /// "form-kernels", for timing and messages.
 llvm::StringRef phaseName(Phase phase);
 
+/// What passes are to know of the machine. From Optimize on, CPUs and GPUs go separate ways; what comes before is the same for all.
+struct PipelineOptions {
+  bool gpu = false;
+  std::string precision = "fp32"; // or "bf16"
+};
+
 /// Adds the passes of a phase (from Differentiate to LowerKernels).
-void addPasses(Phase phase, mlir::OpPassManager &passes, llvm::StringRef precision);
+void addPasses(Phase phase, mlir::OpPassManager &passes, const PipelineOptions &options);
 
 /// All dialects that a compilation meets.
 void registerDialects(mlir::DialectRegistry &registry);

@@ -1,6 +1,7 @@
-// Sizes as sums of terms, and the parameter arena.
+// Sizes as sums of terms, the parameter arena, programs of several targets.
 #include "codegen/Schedule/Program.h"
 
+#include <iterator>
 #include <map>
 #include <numeric>
 
@@ -42,6 +43,39 @@ void layOutParameters(Program &program) {
     offset += (parameter.elements() + 15) / 16 * 16;
     parameter.groupNumber = groups.try_emplace(parameter.group, groups.size()).first->second;
   }
+}
+
+void setTarget(Program &program, caa_target target) {
+  for (Kernel &kernel : program.kernels)
+    kernel.target = target;
+  for (Entry &entry : program.entries)
+    entry.target = target;
+}
+
+template <typename T> static void move(std::vector<T> &to, std::vector<T> &from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+bool append(Program &program, Program part) {
+  if (program.entries.empty()) {
+    program = std::move(part);
+    return true;
+  }
+  if (program.parameters != part.parameters || program.losses != part.losses || program.reports != part.reports)
+    return false;
+  for (Entry &entry : part.entries) {
+    for (Command &command : entry.commands)
+      if (command.kind == CAA_COMMAND_KERNEL)
+        command.index += program.kernels.size();
+    for (Buffer &buffer : entry.buffers)
+      if (buffer.kind == CAA_BUFFER_CONSTANT)
+        buffer.index += program.constants.size();
+  }
+  move(program.kernels, part.kernels);
+  move(program.entries, part.entries);
+  move(program.constants, part.constants);
+  move(program.modules, part.modules);
+  return true;
 }
 
 } // namespace caa::schedule

@@ -52,6 +52,7 @@ struct Parameter {
   uint64_t offset = 0;      // set by layOutParameters, as is:
   uint32_t groupNumber = 0; // 0: no group
   uint64_t elements() const;
+  bool operator==(const Parameter &) const = default;
 };
 
 struct Buffer {
@@ -120,10 +121,12 @@ struct Entry {
 struct Loss {
   std::string name;
   int64_t heads = 1;
+  bool operator==(const Loss &) const = default;
 };
 
 struct Report {
   std::string name, path;
+  bool operator==(const Report &) const = default;
 };
 
 /// PTX text or a cubin.
@@ -150,6 +153,13 @@ struct Texts {
 
 /// Gives every parameter its place in the parameter arena (in order, each at a multiple of 16 elements) and its group's number.
 void layOutParameters(Program &program);
+
+/// Makes all kernels and entries those of a target.
+void setTarget(Program &program, caa_target target);
+
+/// Adds entries, kernels, constants and modules of `part`, the same model's program for another target. False if their parameters,
+/// losses or reports are not the same; an empty program takes over all.
+bool append(Program &program, Program part);
 
 void print(llvm::raw_ostream &os, const Size &size);
 /// The tables as text, one line per record.
