@@ -3,13 +3,12 @@
 
 #include "codegen/Cpu/Code.h"
 
-#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Operation.h"
 
 namespace caa::cpu {
 
-/// Emits `op` (no regions) on operands taken from `operand`, all with `lanes` lanes. Returns its results, or failure with
-/// a diagnostic if the backend does not know the op. With `narrow`, i64 values are held as i32.
+/// Emits `op` (no regions) on operands that all have `lanes` lanes. Returns its results, or failure with a diagnostic if the
+/// backend does not know the op. With `narrow`, i64 values are held as i32.
 mlir::FailureOr<SmallVector<Value>> emitScalarOp(Code &code, mlir::Operation *op, ValueRange operands, int64_t lanes,
                                                  bool narrow = false);
 

@@ -3,9 +3,9 @@
 // Special values (NaN, infinities, zeros) follow the C library. Coefficients are minimax fits on the reduced ranges.
 #pragma once
 
-#include "codegen/Cpu/Code.h"
+#include "codegen/Llvm/Code.h"
 
-namespace caa::cpu {
+namespace caa::emit {
 
 Value emitExp(Code &code, Value x);
 Value emitExp2(Code &code, Value x);
@@ -20,4 +20,4 @@ Value emitErf(Code &code, Value x);
 Value emitAbs(Code &code, Value x);
 Value emitCopySign(Code &code, Value magnitude, Value sign);
 
-} // namespace caa::cpu
+} // namespace caa::emit

@@ -1,11 +1,11 @@
 // See Code.h.
-#include "codegen/Cpu/Code.h"
+#include "codegen/Llvm/Code.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 
 using namespace mlir;
 
-namespace caa::cpu {
+namespace caa::emit {
 
 Type registerType(Type type) { return type.isIndex() ? IntegerType::get(type.getContext(), 64) : type; }
 
@@ -21,8 +21,8 @@ static Block *entryBlock(LLVM::LLVMFuncOp function) {
 
 // Constants gather in the entry block, which jumps to the first block of code when the function is done; so they
 // dominate all code and each exists once.
-Code::Code(LLVM::LLVMFuncOp function, const CpuTarget &target)
-    : builder(function.getContext()), loc(function.getLoc()), target(target), function(function), entry(builder) {
+Code::Code(LLVM::LLVMFuncOp function)
+    : builder(function.getContext()), loc(function.getLoc()), function(function), entry(builder) {
   MLIRContext *context = function.getContext();
   i1 = builder.getI1Type(), i8 = builder.getI8Type(), i32 = builder.getI32Type(), i64 = builder.getI64Type();
   f32 = builder.getF32Type(), f64 = builder.getF64Type();
@@ -118,6 +118,7 @@ Value Code::fsub(Value a, Value b) { return LLVM::FSubOp::create(builder, loc, a
 Value Code::fmul(Value a, Value b) { return LLVM::FMulOp::create(builder, loc, a, b); }
 Value Code::fdiv(Value a, Value b) { return LLVM::FDivOp::create(builder, loc, a, b); }
 Value Code::fma(Value a, Value b, Value c) { return LLVM::FMAOp::create(builder, loc, a, b, c); }
+Value Code::fneg(Value a) { return LLVM::FNegOp::create(builder, loc, a); }
 Value Code::bitAnd(Value a, Value b) { return LLVM::AndOp::create(builder, loc, a, b); }
 Value Code::bitOr(Value a, Value b) { return LLVM::OrOp::create(builder, loc, a, b); }
 Value Code::bitXor(Value a, Value b) { return LLVM::XOrOp::create(builder, loc, a, b); }
@@ -228,15 +229,15 @@ Value Code::callPerLane(StringRef name, ValueRange arguments) {
 Value Code::address(Value base, Type element, Value offset) {
   if (auto constant = known(offset))
     return address(base, element, *constant);
-  return LLVM::GEPOp::create(builder, loc, pointer, memoryType(element), base, ArrayRef<LLVM::GEPArg>{offset});
+  return LLVM::GEPOp::create(builder, loc, base.getType(), memoryType(element), base, ArrayRef<LLVM::GEPArg>{offset});
 }
 
 Value Code::address(Value base, Type element, int64_t offset) {
   if (offset == 0)
     return base;
   if (offset != int32_t(offset))
-    return LLVM::GEPOp::create(builder, loc, pointer, memoryType(element), base, ArrayRef<LLVM::GEPArg>{index(offset)});
-  return LLVM::GEPOp::create(builder, loc, pointer, memoryType(element), base, ArrayRef<LLVM::GEPArg>{int32_t(offset)});
+    return LLVM::GEPOp::create(builder, loc, base.getType(), memoryType(element), base, ArrayRef<LLVM::GEPArg>{index(offset)});
+  return LLVM::GEPOp::create(builder, loc, base.getType(), memoryType(element), base, ArrayRef<LLVM::GEPArg>{int32_t(offset)});
 }
 
 Value Code::load(Value address, Type element, int64_t lanes) {
@@ -273,7 +274,7 @@ SmallVector<Value> Code::loop(Value lower, Value upper, int64_t step, ValueRange
     return SmallVector<Value>(inits);
   if (low && high && *high - *low <= step)
     return body(lower, inits);
-  SmallVector<Type> types{i64};
+  SmallVector<Type> types{lower.getType()};
   llvm::append_range(types, inits.getTypes());
   Block *exit = newBlock(inits.getTypes());
   Block *block = newBlock(types);
@@ -287,7 +288,7 @@ SmallVector<Value> Code::loop(Value lower, Value upper, int64_t step, ValueRange
   Value i = block->getArgument(0);
   SmallVector<Value> next{Value()};
   llvm::append_range(next, body(i, block->getArguments().drop_front()));
-  next[0] = add(i, index(step));
+  next[0] = add(i, integer(step, lower.getType()));
   LLVM::CondBrOp::create(builder, loc, compare(LLVM::ICmpPredicate::slt, next[0], upper), block, next, exit,
                          ValueRange(next).drop_front());
   // Blocks lie in the order of their text.
@@ -348,4 +349,4 @@ SmallVector<Value> Code::choose(Value condition, TypeRange types, function_ref<S
   return SmallVector<Value>(exit->getArguments());
 }
 
-} // namespace caa::cpu
+} // namespace caa::emit

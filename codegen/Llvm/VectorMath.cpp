@@ -1,10 +1,10 @@
 // See VectorMath.h. `x` is always f32, one lane or many.
-#include "codegen/Cpu/VectorMath.h"
+#include "codegen/Llvm/VectorMath.h"
 
 using namespace mlir;
 using LLVM::FCmpPredicate;
 
-namespace caa::cpu {
+namespace caa::emit {
 
 namespace {
 
@@ -33,14 +33,8 @@ Value roundSmall(Code &code, Value scaled, Value &bits) {
 
 // value * 2^n, n integral in [-151, 129], rounded once into the subnormals: `bits` holds n in its low bits.
 Value scaleByPower(Code &code, Value value, Value n, Value bits) {
-  int64_t lanes = Code::lanesOf(value.getType());
-  if (code.target.isAvx512() && lanes == 16) {
-    Value all = code.integer(-1, IntegerType::get(value.getContext(), 16)), rounding = code.integer(4, code.i32);
-    return LLVM::CallIntrinsicOp::create(code.builder, code.loc, value.getType(),
-                                         code.builder.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
-                                         ValueRange{value, n, value, all, rounding})
-        .getResult(0);
-  }
+  if (Value scaled = code.scaleByPower(value, n))
+    return scaled;
   // In two steps, n = h + (n - h), so that neither power leaves f32's range. The magic number's low bits are zero.
   Value whole = code.sub(bits, code.integer(0x4b400000, bits.getType()));
   Value half = code.shiftRight(whole, 1), rest = code.sub(whole, half);
@@ -213,4 +207,4 @@ Value emitErf(Code &code, Value x) {
   return code.select(inner, small, emitCopySign(code, big, x));
 }
 
-} // namespace caa::cpu
+} // namespace caa::emit
