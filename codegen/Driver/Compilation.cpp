@@ -139,7 +139,7 @@ Compilation::Outcome Compilation::lower(Pipeline &pipeline) {
   llvm::raw_string_ostream(pipeline.finalIr) << module;
   setCrashReproducer(pipeline.finalIr);
   internal.everythingIsInternal();
-  FailureOr<schedule::Program> scheduled = buildSchedule(module);
+  FailureOr<schedule::Program> scheduled = buildSchedule(module, pipeline.options.gpu);
   if (failed(scheduled))
     return Outcome::Internal;
   pipeline.program = std::move(*scheduled);

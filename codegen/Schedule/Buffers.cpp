@@ -177,7 +177,9 @@ FailureOr<schedule::Operand> EntryScheduler::use(Value value) {
   FailureOr<Operand> place = failure();
   if (auto param = dyn_cast_or_null<ParamOp>(op)) {
     uint32_t number = tables.parameters.lookup(param.getName());
-    place = Operand{fixedBuffer(CAA_BUFFER_PARAMETER, number, CAA_F32, bytesOf(param.getType()), param.getName().str())};
+    caa_dtype dtype = dtypeOf(param.getType());
+    place = Operand{fixedBuffer(dtype == CAA_BF16 ? CAA_BUFFER_PARAMETER_BF16 : CAA_BUFFER_PARAMETER, number, dtype,
+                                bytesOf(param.getType()), param.getName().str())};
   } else if (auto constantOp = dyn_cast_or_null<ConstantOp>(op)) {
     place = constant(constantOp);
   } else if (isa_and_nonnull<LossScaleOp>(op)) {

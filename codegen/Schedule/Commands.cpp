@@ -4,6 +4,8 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <bit>
+
 using namespace mlir;
 
 namespace caa {
@@ -14,13 +16,13 @@ using schedule::Entry;
 using schedule::Operand;
 using schedule::Size;
 
-/// A chunk's logits hold at most this many numbers: they are read and written by three products and one kernel, and dW is
-/// updated once per chunk, so a chunk should be neither beyond the memory of a small machine nor a few rows.
-static constexpr int64_t mostLogits = int64_t(8) << 20;
-static constexpr int64_t leastChunk = 64, mostChunk = 4096;
-
-static int64_t chunkRows(int64_t vocab) {
-  return std::clamp(mostLogits / vocab / 16 * 16, leastChunk, mostChunk);
+/// The rows of a chunk of logits. They are read and written by three products and one kernel, and dW is updated once per chunk, so
+/// a chunk should be neither beyond the memory of a small machine nor a few rows. A GPU is full only from some thousand rows on,
+/// and powers of two divide the usual batches.
+static int64_t chunkRows(int64_t vocab, bool gpu) {
+  if (!gpu)
+    return std::clamp<int64_t>((int64_t(8) << 20) / vocab / 16 * 16, 64, 4096);
+  return int64_t(std::clamp<uint64_t>(std::bit_floor(uint64_t(256 << 20) / vocab), 256, 8192));
 }
 
 /// Heads times width: the columns of a token-wise value as a matrix of token rows.
@@ -86,25 +88,25 @@ LogicalResult EntryScheduler::scheduleLaunch(LaunchOp op) {
   return success();
 }
 
-namespace {
-/// One side of a product as stored: which operand, its row stride, whether the product takes its transpose.
-struct Side {
-  Operand place;
-  int64_t stride;
-  bool transpose = false;
-};
-} // namespace
-
-static void describeProduct(Command &command, Side a, Side b, int64_t ldc, Size m, Size n, Size k, float beta) {
+void EntryScheduler::addProduct(Matrix a, Matrix b, Matrix d, float beta, Size m, Size n, Size k, Location location) {
+  Command &command = addCommand(CAA_COMMAND_PRODUCT, {a.place, b.place, d.place}, location);
+  command.dtypeA = a.dtype;
+  command.dtypeB = b.dtype;
+  command.dtypeC = d.dtype;
   command.lda = a.stride;
   command.ldb = b.stride;
-  command.ldc = ldc;
-  command.transposeA = a.transpose;
-  command.transposeB = b.transpose;
+  command.ldc = d.stride;
+  command.transposeA = a.transposed;
+  command.transposeB = b.transposed;
   command.m = std::move(m);
   command.n = std::move(n);
   command.k = std::move(k);
   command.beta = beta;
+}
+
+/// A value's place as a matrix with rows of `stride` elements.
+static auto matrix(Operand place, Value value, int64_t stride, bool transposed = false) {
+  return EntryScheduler::Matrix{place, dtypeOf(value.getType()), stride, transposed};
 }
 
 LogicalResult EntryScheduler::scheduleLinear(LinearOp op) {
@@ -114,8 +116,8 @@ LogicalResult EntryScheduler::scheduleLinear(LinearOp op) {
   if (failed(input) || failed(weight))
     return failure();
   int64_t k = columnsOf(op.getInput()), n = columnsOf(op.getResult());
-  Command &command = addCommand(CAA_COMMAND_PRODUCT, {*input, *weight, define(op.getResult())}, op.getLoc());
-  describeProduct(command, {*input, k}, {*weight, k, true}, n, Size::tokens(1), n, k, 0);
+  addProduct(matrix(*input, op.getInput(), k), matrix(*weight, op.getWeight(), k, true),
+             matrix(define(op.getResult()), op.getResult(), n), 0, Size::tokens(1), n, k, op.getLoc());
   return success();
 }
 
@@ -124,8 +126,8 @@ LogicalResult EntryScheduler::scheduleInputGrad(LinearInputGradOp op) {
   if (failed(gradient) || failed(weight))
     return failure();
   int64_t k = columnsOf(op.getGradient()), n = columnsOf(op.getResult());
-  Command &command = addCommand(CAA_COMMAND_PRODUCT, {*gradient, *weight, define(op.getResult())}, op.getLoc());
-  describeProduct(command, {*gradient, k}, {*weight, n}, n, Size::tokens(1), n, k, 0);
+  addProduct(matrix(*gradient, op.getGradient(), k), matrix(*weight, op.getWeight(), n),
+             matrix(define(op.getResult()), op.getResult(), n), 0, Size::tokens(1), n, k, op.getLoc());
   return success();
 }
 
@@ -139,8 +141,8 @@ LogicalResult EntryScheduler::scheduleWeightGrad(LinearWeightGradOp op) {
   if (failed(target))
     return failure();
   int64_t m = columnsOf(op.getGradient()), n = columnsOf(op.getInput());
-  Command &command = addCommand(CAA_COMMAND_PRODUCT, {*gradient, *input, *target}, op.getLoc());
-  describeProduct(command, {*gradient, m, true}, {*input, n}, n, m, n, Size::tokens(1), adds ? 1 : 0);
+  addProduct(matrix(*gradient, op.getGradient(), m, true), matrix(*input, op.getInput(), n), matrix(*target, op.getResult(), n),
+             adds ? 1 : 0, m, n, Size::tokens(1), op.getLoc());
   return success();
 }
 
@@ -150,9 +152,13 @@ LogicalResult EntryScheduler::scheduleHeadLoss(ChunkedHeadLossOp op) {
   FailureOr<Operand> input = use(op.getInput()), weight = use(op.getWeight()), tokens = use(op.getTokens()), mask = use(op.getMask());
   if (failed(kernel) || failed(input) || failed(weight) || failed(tokens) || failed(mask))
     return failure();
-  int64_t width = columnsOf(op.getInput()), vocab = shapeOf(op.getWeight()).heads, chunk = chunkRows(vocab);
-  auto inRows = [](Operand place, int64_t rowBytes) { return Operand{place.buffer, place.offset, rowBytes}; };
-  Operand inputRows = inRows(*input, 4 * width);
+  int64_t width = columnsOf(op.getInput()), vocab = shapeOf(op.getWeight()).heads, chunk = chunkRows(vocab, tables.gpu);
+  /// A value as a matrix of the present chunk's rows.
+  auto inRows = [](Operand place, Value value, int64_t stride) {
+    place.rowBytes = stride * bytesOf(dtypeOf(value.getType()));
+    return matrix(place, value, stride);
+  };
+  Matrix inputRows = inRows(*input, op.getInput(), width), weights = matrix(*weight, op.getWeight(), width);
 
   // Everything that lives beyond the loop has its place, and its zeros, before the loop begins.
   ValueRange gradients = op.getGradients();
@@ -163,8 +169,9 @@ LogicalResult EntryScheduler::scheduleHeadLoss(ChunkedHeadLossOp op) {
       return failure();
     targets.push_back(*place);
   }
-  Operand loss = define(op.getLoss()), logits = {arenaBuffer("logits of a chunk", CAA_F32, chunk * vocab * 4)};
-  kernelOperands.push_back(logits);
+  Operand loss = define(op.getLoss());
+  Matrix logits = {{arenaBuffer("logits of a chunk", CAA_F32, chunk * vocab * 4)}, CAA_F32, vocab};
+  kernelOperands.push_back(logits.place);
   if (op.getBias()) {
     FailureOr<Operand> bias = use(op.getBias());
     if (failed(bias))
@@ -172,31 +179,35 @@ LogicalResult EntryScheduler::scheduleHeadLoss(ChunkedHeadLossOp op) {
     kernelOperands.push_back(*bias);
   }
   kernelOperands.push_back(*tokens);
-  kernelOperands.push_back(inRows(*mask, 1));
+  kernelOperands.push_back(inRows(*mask, op.getMask(), 1).place);
   if (op.getScale()) {
     FailureOr<Operand> scale = use(op.getScale());
     if (failed(scale))
       return failure();
     kernelOperands.push_back(*scale);
   }
-  kernelOperands.push_back(inRows(loss, 4));
+  kernelOperands.push_back(inRows(loss, op.getLoss(), 1).place);
+  // The gradient of the logits lies where they were, unless products take it rounded.
+  Matrix slopes = logits;
+  if (!targets.empty() && weights.dtype == CAA_BF16) {
+    slopes = {{arenaBuffer("gradient of a chunk's logits", CAA_BF16, chunk * vocab * 2)}, CAA_BF16, vocab};
+    kernelOperands.push_back(slopes.place);
+  }
 
   beginLoop(chunk, location);
-  auto product = [&](Side a, Side b, Operand c, int64_t ldc, Size m, Size n, Size k, float beta) {
-    Command &command = addCommand(CAA_COMMAND_PRODUCT, {a.place, b.place, c}, location);
-    describeProduct(command, a, b, ldc, std::move(m), std::move(n), std::move(k), beta);
-  };
-  product({inputRows, width}, {*weight, width, true}, logits, vocab, Size::rows(1), vocab, width, 0);
+  Size rows = Size::rows(1);
+  addProduct(inputRows, {weights.place, weights.dtype, width, true}, logits, 0, rows, vocab, width, location);
   addCommand(CAA_COMMAND_KERNEL, kernelOperands, location).index = *kernel;
   if (targets.size() > 0)
-    product({logits, vocab}, {*weight, width}, inRows(targets[0], 4 * width), width, Size::rows(1), width, vocab, 0);
+    addProduct(slopes, weights, inRows(targets[0], gradients[0], width), 0, rows, width, vocab, location);
   if (targets.size() > 1)
-    product({logits, vocab, true}, {inputRows, width}, targets[1], width, vocab, width, Size::rows(1), 1);
+    addProduct({slopes.place, slopes.dtype, vocab, true}, inputRows, matrix(targets[1], gradients[1], width), 1, vocab, width, rows,
+               location);
   if (targets.size() > 2) {
     FailureOr<uint32_t> biasKernel = tables.kernel(op, op.getBiasKernelAttr());
     if (failed(biasKernel))
       return failure();
-    addCommand(CAA_COMMAND_KERNEL, {logits, targets[2]}, location).index = *biasKernel;
+    addCommand(CAA_COMMAND_KERNEL, {slopes.place, targets[2]}, location).index = *biasKernel;
   }
   endLoop();
   return success();

@@ -14,6 +14,7 @@ namespace caa {
 struct ModuleTables {
   schedule::Program &program;
   mlir::SymbolTable symbols;
+  bool gpu = false;
   llvm::StringMap<uint32_t> parameters, kernels;
   std::map<std::string, uint64_t> constants;                     // by bytes
   std::map<std::pair<std::string, std::string>, uint64_t> reports; // by name and path
@@ -26,6 +27,14 @@ class EntryScheduler {
 public:
   EntryScheduler(ModuleTables &tables, mlir::func::FuncOp function) : tables(tables), function(function) {}
   mlir::FailureOr<schedule::Entry> run();
+
+  /// A matrix of a product as stored; `transposed`: the product takes its transpose.
+  struct Matrix {
+    schedule::Operand place;
+    caa_dtype dtype;
+    int64_t stride; // elements from row to row
+    bool transposed = false;
+  };
 
 private:
   using Operand = schedule::Operand;
@@ -52,6 +61,8 @@ private:
   // Commands (Commands.cpp).
   Command &addCommand(caa_command_kind kind, std::vector<Operand> operands, mlir::Location location);
   void addFill(Operand target, mlir::Location location);
+  /// D [m, n] = A [m, k] B [k, n] + beta D.
+  void addProduct(Matrix a, Matrix b, Matrix d, float beta, Size m, Size n, Size k, mlir::Location location);
   void beginLoop(int64_t chunk, mlir::Location location);
   void endLoop();
   void touch(uint32_t buffer);

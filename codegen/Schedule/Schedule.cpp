@@ -103,9 +103,9 @@ FailureOr<uint32_t> ModuleTables::kernel(Operation *user, FlatSymbolRefAttr name
   return it->second;
 }
 
-FailureOr<Program> buildSchedule(ModuleOp module) {
+FailureOr<Program> buildSchedule(ModuleOp module, bool gpu) {
   Program program;
-  ModuleTables tables{program, SymbolTable(module), {}, {}, {}, {}};
+  ModuleTables tables{program, SymbolTable(module), gpu, {}, {}, {}, {}};
   for (auto parameter : module.getOps<ParameterOp>()) {
     tables.parameters[parameter.getSymName()] = program.parameters.size();
     program.parameters.push_back(describe(parameter));
@@ -151,14 +151,17 @@ namespace {
 /// Prints the schedule of a module instead of the module; for tests.
 struct PrintSchedulePass : PassWrapper<PrintSchedulePass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PrintSchedulePass)
+  PrintSchedulePass() = default;
+  PrintSchedulePass(const PrintSchedulePass &) {}
   StringRef getArgument() const override { return "caa-print-schedule"; }
   StringRef getDescription() const override { return "Print the schedule of every entry to standard output"; }
   void runOnOperation() override {
-    FailureOr<Program> program = buildSchedule(getOperation());
+    FailureOr<Program> program = buildSchedule(getOperation(), gpu);
     if (failed(program))
       return signalPassFailure();
     schedule::print(llvm::outs(), *program);
   }
+  Option<bool> gpu{*this, "gpu", llvm::cl::desc("As for a GPU")};
 };
 } // namespace
 

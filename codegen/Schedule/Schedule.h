@@ -17,8 +17,8 @@ namespace caa {
 void recordOutputs(mlir::ModuleOp module);
 
 /// The schedule of every entry of the module, in the module's order. Kernels are the launched functions; their grids are the
-/// attribute `tile.grid`. Fails with a diagnostic.
-mlir::FailureOr<schedule::Program> buildSchedule(mlir::ModuleOp module);
+/// attribute `tile.grid`. `gpu`: sizes that depend on the machine are a GPU's. Fails with a diagnostic.
+mlir::FailureOr<schedule::Program> buildSchedule(mlir::ModuleOp module, bool gpu);
 
 /// Takes over what code generation found out: the scratch of every kernel (attribute `tile.scratch`).
 mlir::LogicalResult readScratch(mlir::ModuleOp module, schedule::Program &program);
