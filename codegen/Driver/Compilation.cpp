@@ -31,6 +31,8 @@ static const DialectRegistry &registry() {
   return all;
 }
 
+static unsigned threadCount() { return std::max(1u, std::thread::hardware_concurrency()); }
+
 static StringRef machineOf(const PipelineOptions &options) { return options.gpu ? "GPUs" : "the CPU"; }
 
 static MLIRContext &attached(MLIRContext &context, Diagnostics &diagnostics, bool remarks) {
@@ -86,10 +88,16 @@ Compilation::Outcome Compilation::compile() {
     if (stopsAt(Emit::Tile) || stopsAt(Emit::Schedule) || stopsAt(Emit::Llvm))
       return Outcome::Done;
   }
-  for (Pipeline &pipeline : pipelines)
+  // GPUs first, so that the assembler runs beside the code generation for the CPU.
+  for (Pipeline &pipeline : llvm::reverse(pipelines))
     if (Outcome outcome = generateCode(pipeline); outcome != Outcome::Done)
       return outcome;
-  return stopsAt(Emit::Ptx) ? emitText(program.modules.front().code) : link();
+  if (stopsAt(Emit::Ptx))
+    return emitText(programs.begin()->second.modules.front().code);
+  for (auto step : {&Compilation::merge, &Compilation::assemble, &Compilation::link})
+    if (Outcome outcome = (this->*step)(); outcome != Outcome::Done)
+      return outcome;
+  return Outcome::Done;
 }
 
 Compilation::Outcome Compilation::read() {
@@ -183,8 +191,7 @@ Compilation::Outcome Compilation::generateCode(Pipeline &pipeline) {
 
 Compilation::Outcome Compilation::generateCpuCode(Pipeline &pipeline) {
   cpu::CpuTarget targets[] = {cpu::CpuTarget::avx2(), cpu::CpuTarget::avx512()};
-  unsigned threads = std::max(1u, std::thread::hardware_concurrency());
-  FailureOr<std::vector<std::string>> code = cpu::compileKernels(*pipeline.module, targets, threads);
+  FailureOr<std::vector<std::string>> code = cpu::compileKernels(*pipeline.module, targets, threadCount());
   if (failed(code))
     return Outcome::Internal;
   for (const std::string &object : *code)
@@ -195,18 +202,43 @@ Compilation::Outcome Compilation::generateCpuCode(Pipeline &pipeline) {
   }
   if (failed(readScratch(*pipeline.module, pipeline.program)))
     return Outcome::Internal;
-  return addProgram(std::move(pipeline.program));
+  programs[CAA_TARGET_CPU] = std::move(pipeline.program);
+  return Outcome::Done;
 }
 
 Compilation::Outcome Compilation::generateGpuCode(Pipeline &pipeline) {
-  return inputError(llvm::createStringError("--target " + targetName(pipeline.targets.front()) + ": code for it is not generated yet"));
+  // The newest one first: its assembler then runs beside all other code generation.
+  for (caa_target target : llvm::reverse(pipeline.targets)) {
+    FailureOr<schedule::Program> part = generateGpuProgram(*pipeline.module, pipeline.program, target, threadCount());
+    if (failed(part))
+      return Outcome::Internal;
+    if (target == CAA_TARGET_SM90A && options.emit == Emit::SharedObject)
+      assembler.start(part->modules.back().code, target);
+    programs[target] = std::move(*part);
+  }
+  return Outcome::Done;
 }
 
-Compilation::Outcome Compilation::addProgram(schedule::Program part) {
-  if (schedule::append(program, std::move(part)))
+Compilation::Outcome Compilation::merge() {
+  for (auto &[target, part] : programs)
+    if (!schedule::append(program, std::move(part))) {
+      internal.add("the program for " + targetName(target) + " has other parameters, losses or reports than those before it");
+      return Outcome::Internal;
+    }
+  return Outcome::Done;
+}
+
+Compilation::Outcome Compilation::assemble() {
+  llvm::Expected<std::optional<Assembler::Result>> result = assembler.finish();
+  if (!result)
+    return internalError(result.takeError());
+  if (!*result)
     return Outcome::Done;
-  internal.add("the programs of two targets have different parameters, losses or reports");
-  return Outcome::Internal;
+  std::string seconds;
+  llvm::raw_string_ostream(seconds) << llvm::format("GPUs, of %.3f s", (*result)->seconds);
+  note(Phase::Assemble, seconds);
+  addAssembly(program, std::move(**result), *pipelines.back().module, options.remarks);
+  return Outcome::Done;
 }
 
 Compilation::Outcome Compilation::link() {

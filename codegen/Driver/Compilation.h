@@ -1,6 +1,7 @@
 // One compilation: from options to a shared object or to the stage that --emit asks for.
 #pragma once
 
+#include "codegen/Driver/GpuCode.h"
 #include "codegen/Driver/InternalErrors.h"
 #include "codegen/Driver/Options.h"
 #include "codegen/Driver/Pipelines.h"
@@ -8,6 +9,8 @@
 #include "frontend/Frontend.h"
 
 #include "mlir/IR/MLIRContext.h"
+
+#include <map>
 
 namespace caa {
 
@@ -39,7 +42,9 @@ private:
   Outcome generateCode(Pipeline &pipeline);
   Outcome generateCpuCode(Pipeline &pipeline);
   Outcome generateGpuCode(Pipeline &pipeline);
-  Outcome addProgram(schedule::Program part);
+  /// The targets' programs become one.
+  Outcome merge();
+  Outcome assemble();
   Outcome link();
   /// Writes a stage's text to the output file or to standard output.
   Outcome emitText(llvm::StringRef text);
@@ -58,8 +63,10 @@ private:
   std::vector<Pipeline> pipelines;
   mlir::ModuleOp current; // what is being worked on, for a reproducer
   schedule::Texts texts;
+  std::map<caa_target, schedule::Program> programs; // with code, until `merge`
   schedule::Program program;
   std::vector<ObjectBytes> objects;
+  Assembler assembler;
   double lastTime;
 };
 

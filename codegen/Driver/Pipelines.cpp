@@ -20,7 +20,7 @@ namespace caa {
 
 StringRef phaseName(Phase phase) {
   static constexpr StringRef names[] = {"read",          "differentiate", "optimize",      "form-kernels",
-                                        "lower-kernels", "schedule",      "generate-code", "link"};
+                                        "lower-kernels", "schedule",      "generate-code", "assemble",     "link"};
   return names[unsigned(phase)];
 }
 

@@ -16,6 +16,7 @@ enum class Phase {
   LowerKernels,  // kernels in the `tile` dialect
   Schedule,      // entry functions to commands, buffers and products
   GenerateCode,  // kernels to machine code, once per instruction set
+  Assemble,      // PTX to machine code, where NVIDIA's assembler is at hand; beside the phases before
   Link           // tables, texts and code to a sealed shared object
 };
 
