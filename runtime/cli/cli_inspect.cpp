@@ -26,11 +26,17 @@ void addInspectCommand(CLI::App &app, Action &action) {
       ->add_option("--length", options->sizes.length, "Tokens a row for the memory plan (default: the model's context)")
       ->check(CLI::PositiveNumber);
   command->add_option("--text", options->text, "Print one of the texts inside")
-      ->check(CLI::IsMember({"source", "settings", "plain-form", "ir", "analysis"}));
+      ->check(CLI::IsMember({"source", "settings", "plain-form", "ir", "analysis", "ptx"}));
   command->callback([options, &action] {
     action = [options]() -> Status {
       CAA_TRY(auto image, Image::open(options->so));
       const caa_header &header = image.header();
+      if (options->text == "ptx") {
+        for (const caa_module &module : image.modules())
+          if (module.kind == CAA_MODULE_PTX)
+            fmt::print("{}\n", image.text(module.code));
+        return {};
+      }
       if (!options->text.empty()) {
         caa_text text = options->text == "source"       ? header.source
                         : options->text == "settings"   ? header.settings

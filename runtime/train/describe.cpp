@@ -1,4 +1,4 @@
-// The facts of an image as JSON: parameters, entries with their memory and work, kernels, visited scores.
+// The facts of an image as JSON: parameters, entries with their memory and work, kernels, modules, visited scores.
 #include "runtime/train/describe.h"
 
 #include "runtime/engine/executor.h"
@@ -58,17 +58,39 @@ OrderedJson kernelsOf(const Image &image) {
     OrderedJson record;
     record["name"] = image.text(kernel.name);
     record["location"] = image.text(kernel.location);
+    record["target"] = nameOfTarget(kernel.target);
     record["launches"] = launches[i];
-    record["isa"] = OrderedJson::array();
-    if (kernel.cpu_avx2)
-      record["isa"].push_back("AVX2");
-    if (kernel.cpu_avx512)
-      record["isa"].push_back("AVX-512");
+    if (kernel.target == CAA_TARGET_CPU) {
+      record["isa"] = OrderedJson::array();
+      if (kernel.cpu_avx2)
+        record["isa"].push_back("AVX2");
+      if (kernel.cpu_avx512)
+        record["isa"].push_back("AVX-512");
+    } else {
+      record["threads"] = kernel.threads;
+      record["shared_bytes"] = kernel.shared_bytes;
+      record["blocks_per_sm"] = kernel.blocks_per_sm;
+      record["tensor_maps"] = kernel.tensor_map_count;
+      // Known only where the assembler was at hand.
+      if (kernel.registers) {
+        record["registers"] = kernel.registers;
+        record["spill_bytes"] = kernel.spill_bytes;
+      }
+    }
     record["flops_per_item"] = kernel.flops_per_item;
     if (kernel.tile_queries || kernel.tile_keys)
       record["tile"] = {kernel.tile_queries, kernel.tile_keys};
     list.push_back(std::move(record));
   }
+  return list;
+}
+
+OrderedJson modulesOf(const Image &image) {
+  OrderedJson list = OrderedJson::array();
+  for (const caa_module &module : image.modules())
+    list.push_back({{"target", nameOfTarget(module.target)},
+                    {"kind", module.kind == CAA_MODULE_PTX ? "ptx" : "cubin"},
+                    {"bytes", module.code.size}});
   return list;
 }
 
@@ -78,11 +100,13 @@ Result<OrderedJson> entriesOf(const Image &image, int64_t batch, int64_t length)
     CAA_TRY(auto plan, planEntry(image, caa_target(entry.target), image.text(entry.name), batch, length));
     OrderedJson record;
     record["name"] = image.text(entry.name);
+    record["target"] = nameOfTarget(entry.target);
     record["batch"] = batch;
     record["length"] = length;
     record["commands"] = entry.command_count;
     record["arena_bytes"] = plan.arena.bytes;
-    record["scratch_bytes_per_thread"] = plan.scratchBytes;
+    if (entry.target == CAA_TARGET_CPU)
+      record["scratch_bytes_per_thread"] = plan.scratchBytes;
     record["product_flops"] = plan.productFlops;
     record["kernel_flops"] = plan.kernelFlops;
     record["values"] = OrderedJson::array();
@@ -114,15 +138,16 @@ Result<OrderedJson> describe(const Image &image, const DescribeSizes &sizes) {
   out["abi_version"] = header.abi_version;
   out["seal"] = image.seal();
   out["targets"] = OrderedJson::array();
-  for (auto [bit, name] : {std::pair{CAA_TARGET_CPU, "cpu"}, {CAA_TARGET_SM80, "sm_80"}, {CAA_TARGET_SM90A, "sm_90a"}})
-    if (header.targets & bit)
-      out["targets"].push_back(name);
+  for (caa_target target : {CAA_TARGET_CPU, CAA_TARGET_SM80, CAA_TARGET_SM90A})
+    if (image.hasTarget(target))
+      out["targets"].push_back(nameOfTarget(target));
   out["matrix_parameters_outside_embedding"] = counts.matricesOutsideEmbedding;
   out["parameters_in_all"] = counts.all;
   out["state_bytes"] = parameterElements(image) * 16; // values, gradients, two moments
   out["parameters"] = parametersOf(image);
   CAA_TRY(out["entries"], entriesOf(image, batch, length));
   out["kernels"] = kernelsOf(image);
+  out["modules"] = modulesOf(image);
   for (auto [key, text] : {std::pair{"analysis", header.analysis}, {"settings", header.settings}}) {
     auto parsed = OrderedJson::parse(image.text(text), nullptr, false);
     out[key] = parsed.is_discarded() ? OrderedJson(image.text(text)) : parsed;

@@ -38,6 +38,20 @@ std::string attends(const OrderedJson &analysis) {
   return out.empty() ? out : "\nScores visited:" + out;
 }
 
+/// What a kernel's code is: instruction sets, or what a block takes of a GPU.
+std::string codeOf(const OrderedJson &kernel) {
+  if (kernel.contains("isa"))
+    return fmt::format("{}", fmt::join(kernel["isa"].get<std::vector<std::string>>(), ", "));
+  auto out = fmt::format("{}: {} threads", kernel.value("target", ""), kernel.value("threads", 0));
+  if (kernel.contains("registers"))
+    out += fmt::format(", {} registers", kernel.value("registers", 0));
+  if (int64_t spilled = kernel.value("spill_bytes", int64_t(0)))
+    out += fmt::format(", {} bytes spilled", spilled);
+  if (int64_t shared = kernel.value("shared_bytes", int64_t(0)))
+    out += ", shared " + formatBytes(shared);
+  return out;
+}
+
 } // namespace
 
 std::string describeForPeople(const OrderedJson &d) {
@@ -55,14 +69,19 @@ std::string describeForPeople(const OrderedJson &d) {
   out += fmt::format("  with gradients and optimizer state: {}\n\nEntries\n",
                      formatBytes(d.value("state_bytes", int64_t(0))));
   for (const OrderedJson &e : d["entries"])
-    out += fmt::format("  {:<24} {} x {} tokens: arena {}, {} commands, {}FLOP in products, {}FLOP in kernels\n",
-                       e.value("name", ""), e.value("batch", 0), e.value("length", 0),
+    out += fmt::format("  {:<24} {:<6} {} x {} tokens: arena {}, {} commands, {}FLOP in products, {}FLOP in kernels\n",
+                       e.value("name", ""), e.value("target", ""), e.value("batch", 0), e.value("length", 0),
                        formatBytes(e.value("arena_bytes", int64_t(0))), e.value("commands", 0),
                        formatCount(e.value("product_flops", 0.0)), formatCount(e.value("kernel_flops", 0.0)));
   out += "\nKernels\n";
   for (const OrderedJson &k : d["kernels"])
     out += fmt::format("  {:<32} x{:<5} {:<28} {}\n", k.value("name", ""), k.value("launches", 0),
-                       k.value("location", ""), fmt::join(k["isa"].get<std::vector<std::string>>(), ", "));
+                       k.value("location", ""), codeOf(k));
+  if (!d["modules"].empty())
+    out += "\nModules\n";
+  for (const OrderedJson &m : d["modules"])
+    out += fmt::format("  {:<6} {:<6} {}\n", m.value("target", ""), m.value("kind", ""),
+                       formatBytes(m.value("bytes", int64_t(0))));
   out += attends(d["analysis"]);
   while (!out.empty() && out.back() == '\n')
     out.pop_back();
