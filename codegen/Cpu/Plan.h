@@ -11,6 +11,7 @@
 #pragma once
 
 #include "codegen/Cpu/Layouts.h"
+#include "codegen/Llvm/Access.h"
 
 namespace caa::cpu {
 
@@ -39,25 +40,8 @@ struct Slot {
 
 /// The tile that a group member runs over.
 tile::TileType iterationType(mlir::Operation *op);
-/// The part of a buffer that a load or store names: `rows` along its row axis, `columns` along its width.
-struct Access {
-  mlir::Value buffer;
-  mlir::ValueRange indices;
-  int64_t rows, columns;
-  bool heads;
-
-  mlir::MemRefType type() const { return mlir::cast<mlir::MemRefType>(buffer.getType()); }
-  /// The axis that rows run along; -1 for none.
-  int64_t rowAxis() const;
-  /// Elements from one row to the next.
-  int64_t rowStride() const;
-  /// Whether some rows may lie past the end of their axis: its size is known only at run time, or no multiple.
-  bool mayBeRagged() const;
-  /// One column whose elements lie apart.
-  bool isStridedColumn() const { return columns == 1 && rows > 1 && rowStride() != 1; }
-};
-Access accessOf(tile::LoadOp load);
-Access accessOf(tile::StoreOp store);
+using emit::Access;
+using emit::accessOf;
 
 class KernelPlan {
 public:

@@ -1,6 +1,7 @@
 // compileKernels: each kernel in a module of its own, on several threads, and the texts joined.
 #include "codegen/Nvptx/Core/Emitter.h"
 #include "codegen/Nvptx/Core/Ptx.h"
+#include "codegen/Nvptx/Portable/Portable.h"
 #include "codegen/Nvptx/Rows/Rows.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -13,7 +14,7 @@ using namespace mlir;
 namespace caa::nvptx {
 
 static FailureOr<std::string> compile(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {
-  static const Emitter emitters[] = {{"rows", takesRows, emitRows}};
+  static const Emitter emitters[] = {{"portable", takesPortable, emitPortable}, {"rows", takesRows, emitRows}};
   for (const Emitter &emitter : emitters) {
     if (!emitter.takes(kernel, target))
       continue;

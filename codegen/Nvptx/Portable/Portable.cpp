@@ -1,0 +1,115 @@
+// See Portable.h.
+#include "codegen/Nvptx/Portable/Portable.h"
+
+#include "codegen/Nvptx/Portable/PortableEmitter.h"
+
+using namespace mlir;
+using LLVM::ICmpPredicate;
+
+namespace caa::nvptx {
+
+PortableEmitter::PortableEmitter(Frame &frame, Fragments &fragments, const SharedPlan &plan, ScalarOptions options)
+    : FragmentEmitter(frame, fragments, options), plan(plan), sharedBase(code.sharedAddress(code.shared())) {}
+
+LogicalResult PortableEmitter::run() {
+  item = workItem();
+  if (plan.hasPadding())
+    clearShared();
+  return emitBlock(frame.kernel.getBody().front());
+}
+
+// The columns of zeros behind narrow tiles are never written again.
+void PortableEmitter::clearShared() {
+  Type four = code.vector(code.i32, 4);
+  Value zero = code.integer(0, four);
+  code.loop(code.toLong(code.mul(code.thread(), code.word(16))), code.index(plan.bytes()), 32 * fragments.rows.warps * 16,
+            [&](Value place) { code.storeAs(zero, code.offset(code.shared(), place)); });
+  code.barrier();
+}
+
+// Work items are numbered by tile within heads. Blocks take the longest tiles of some heads first: as many heads as have swept tiles
+// that stay in the L2 cache together. Longest is the last tile, or the first where the sweep always runs to the end.
+Value PortableEmitter::workItem() {
+  Value block = code.toLong(code.block());
+  auto grid = frame.kernel->getAttrOfType<ArrayAttr>("tile.grid");
+  auto term = grid && grid.size() == 1 ? dyn_cast<tile::TermAttr>(grid[0]) : tile::TermAttr();
+  if (!term || term.getLength() != 1 || term.getRows() != 0 || term.getDivisor() != 1)
+    return block;
+  int64_t bytes = 1;
+  bool lastIsLongest = true;
+  frame.kernel.walk([&](tile::SweepOp sweep) {
+    int64_t row = 0;
+    for (const StagedLoad &staged : plan.ring(sweep).loads)
+      row += staged.isRow ? 0 : staged.tile.columns * bytesOf(staged.tile.element);
+    bytes = std::max(bytes, row);
+    lastIsLongest &= !sweep.getUpper().getDefiningOp<tile::ExtentOp>();
+  });
+  constexpr int64_t cacheBytes = 24 << 20;
+  auto divide = [&](Value a, Value b) -> Value { return LLVM::UDivOp::create(code.builder, code.loc, a, b); };
+  Value length = frame.extent(tile::Extent::Length), tiles = code.ceilDiv(length, term.getLengthDivisor());
+  Value heads = divide(frame.items(), tiles);
+  Value group = code.minimum(code.maximum(divide(code.index(cacheBytes), code.mul(length, code.index(bytes))), code.index(1)), heads);
+  Value perGroup = code.mul(group, tiles), number = divide(block, perGroup), first = code.mul(number, group);
+  Value within = code.sub(block, code.mul(number, perGroup)), size = code.minimum(group, code.sub(heads, first));
+  Value rank = divide(within, size), head = code.add(first, code.sub(within, code.mul(rank, size)));
+  Value tile = lastIsLongest ? code.sub(code.sub(tiles, code.index(1)), rank) : rank;
+  return code.add(code.mul(head, tiles), tile);
+}
+
+// How many warps hold the rows: strips of a warp share what they read of the swept tiles, but all their accumulators must fit.
+static RowLayout rowsFor(func::FuncOp kernel, int64_t rows) {
+  int64_t carried = 0, live = 0; // values of a thread with one strip
+  kernel.walk([&](tile::SweepOp sweep) {
+    auto count = [](Type type) {
+      auto tile = dyn_cast<tile::TileType>(type);
+      return tile && tile.getRows() > 1 && tile.getColumns() > 1 ? Fragments::blocksOf(tile.getColumns()) * 4 : 0;
+    };
+    int64_t own = 0;
+    for (Type type : sweep.getResultTypes())
+      own += count(type);
+    carried = std::max(carried, own);
+    for (Region &body : sweep.getBodies()) {
+      int64_t pairs = 0;
+      body.walk([&](tile::DotOp dot) { pairs += dot.getAccumulator() ? 0 : count(dot.getResult().getType()); });
+      live = std::max(live, pairs + pairs / 2);
+    }
+  });
+  for (int64_t strips : {2, 1})
+    if (rows % (16 * strips) == 0 && (strips == 1 || (rows > 64 && strips * (carried + live) <= 160)))
+      return RowLayout::consecutive(rows / 16 / strips, strips);
+  return RowLayout::consecutive(rows / 16, 1);
+}
+
+static int64_t heldRows(func::FuncOp kernel) {
+  int64_t rows = 0;
+  kernel.walk([&](tile::DotOp dot) { rows = std::max<int64_t>(rows, dot.getResult().getType().getRows()); });
+  return rows;
+}
+
+bool takesPortable(func::FuncOp kernel, caa_target) {
+  int64_t rows = heldRows(kernel);
+  return rows >= 16 && rows % 16 == 0;
+}
+
+FailureOr<LaunchInfo> emitPortable(func::FuncOp kernel, ModuleOp module, caa_target target) {
+  OwningOpRef<func::FuncOp> prepared = kernel.clone();
+  RowLayout rows = rowsFor(*prepared, heldRows(*prepared));
+  SharedPlan plan;
+  if (failed(plan.plan(*prepared, Fragments::exchangeBytes(*prepared, rows))))
+    return failure();
+  bool isBf16 = false;
+  prepared->walk([&](tile::DotOp dot) { isBf16 |= dot.getB().getType().getElement().isBF16(); });
+  ScalarOptions options{isBf16, isBf16};
+  LaunchInfo launch;
+  launch.threads = uint32_t(32 * rows.warps);
+  launch.sharedBytes = uint32_t(plan.bytes());
+  Frame frame(*prepared, module, target, launch);
+  Fragments fragments(frame, rows, frame.code.thread(), options);
+  fragments.exchange = frame.code.shared(plan.exchangeOffset());
+  PortableEmitter emitter(frame, fragments, plan, options);
+  if (failed(emitter.run()))
+    return failure();
+  return frame.finish();
+}
+
+} // namespace caa::nvptx
