@@ -33,8 +33,6 @@ static const DialectRegistry &registry() {
 
 static unsigned threadCount() { return std::max(1u, std::thread::hardware_concurrency()); }
 
-static StringRef machineOf(const PipelineOptions &options) { return options.gpu ? "GPUs" : "the CPU"; }
-
 static MLIRContext &attached(MLIRContext &context, Diagnostics &diagnostics, bool remarks) {
   diagnostics.attach(context, remarks);
   return context;
@@ -81,23 +79,23 @@ Compilation::Outcome Compilation::compile() {
   (*module)->removeAttr("caa.sources"); // it is in the texts now, and the final IR is read by people
   if (Outcome outcome = runPasses(Phase::Differentiate, *module, {}); outcome != Outcome::Done)
     return outcome;
-  split();
+  if (Outcome outcome = split(); outcome != Outcome::Done)
+    return outcome;
   for (Pipeline &pipeline : pipelines) {
     if (Outcome outcome = lower(pipeline); outcome != Outcome::Done)
       return outcome;
     if (stopsAt(Emit::Tile) || stopsAt(Emit::Schedule) || stopsAt(Emit::Llvm))
       return Outcome::Done;
   }
-  // GPUs first, so that the assembler runs beside the code generation for the CPU.
+  // The newest first, so that its assembler runs beside all other code generation.
   for (Pipeline &pipeline : llvm::reverse(pipelines))
     if (Outcome outcome = generateCode(pipeline); outcome != Outcome::Done)
       return outcome;
   if (stopsAt(Emit::Ptx))
-    return emitText(programs.begin()->second.modules.front().code);
-  for (auto step : {&Compilation::merge, &Compilation::assemble, &Compilation::link})
-    if (Outcome outcome = (this->*step)(); outcome != Outcome::Done)
-      return outcome;
-  return Outcome::Done;
+    return emitText(pipelines.front().program.modules.front().code);
+  if (Outcome outcome = assemble(); outcome != Outcome::Done)
+    return outcome;
+  return link();
 }
 
 Compilation::Outcome Compilation::read() {
@@ -110,52 +108,56 @@ Compilation::Outcome Compilation::read() {
   return module ? Outcome::Done : Outcome::InputAtFault;
 }
 
-void Compilation::split() {
+Compilation::Outcome Compilation::split() {
   // A stage is that of one target.
-  std::vector<caa_target> targets = options.targets;
+  ArrayRef<caa_target> targets = options.targets;
   if (options.emit == Emit::Ptx)
-    targets = {targets.back()};
+    targets = targets.take_back();
   else if (options.emit != Emit::SharedObject)
-    targets = {targets.front()};
+    targets = targets.take_front();
+  bool cpu = targets.front() == CAA_TARGET_CPU;
+  for (ArrayRef<caa_target> alike : {targets.take_front(cpu), targets.drop_front(cpu)})
+    if (Outcome outcome = alike.empty() ? Outcome::Done : split(alike); outcome != Outcome::Done)
+      return outcome;
+  return Outcome::Done;
+}
+
+Compilation::Outcome Compilation::split(ArrayRef<caa_target> alike) {
   auto train = (*module)->getAttrOfType<DictionaryAttr>("caa.train");
   auto precision = train ? train.getAs<StringAttr>("precision") : StringAttr();
-  for (bool gpu : {false, true}) {
-    Pipeline pipeline;
-    llvm::copy_if(targets, std::back_inserter(pipeline.targets), [&](caa_target target) { return (target != CAA_TARGET_CPU) == gpu; });
-    if (pipeline.targets.empty())
-      continue;
-    // Unset, a CPU computes in fp32, a GPU in bf16.
-    pipeline.options = {gpu, precision ? precision.str() : gpu ? "bf16" : "fp32"};
-    pipeline.module = module->clone();
-    pipelines.push_back(std::move(pipeline));
-  }
-  module = nullptr;
+  // Unset, a CPU computes in fp32, a GPU in bf16.
+  PipelineOptions shared{alike.front(), precision ? precision.str() : alike.front() == CAA_TARGET_CPU ? "fp32" : "bf16"};
+  OwningOpRef<ModuleOp> own = module->clone();
+  if (Outcome outcome = runPasses(Phase::Optimize, *own, shared); outcome != Outcome::Done)
+    return outcome;
+  if (texts.analysis.empty() && options.emit == Emit::SharedObject)
+    texts.analysis = analyse(*own);
+  if (Outcome outcome = runPasses(Phase::FormKernels, *own, shared); outcome != Outcome::Done)
+    return outcome;
+  for (caa_target target : alike)
+    pipelines.push_back({{target, shared.precision}, own->clone(), {}, {}});
+  return Outcome::Done;
 }
 
 Compilation::Outcome Compilation::lower(Pipeline &pipeline) {
   auto stopsAt = [&](Emit stage) { return options.emit == stage; };
   ModuleOp module = *pipeline.module;
-  current = module;
-  for (Phase phase : {Phase::Optimize, Phase::FormKernels, Phase::LowerKernels}) {
-    if (Outcome outcome = runPasses(phase, module, pipeline.options); outcome != Outcome::Done)
-      return outcome;
-    if (phase == Phase::Optimize && stopsAt(Emit::SharedObject) && texts.analysis.empty())
-      texts.analysis = analyse(module);
-  }
+  caa_target target = pipeline.options.target;
+  if (Outcome outcome = runPasses(Phase::LowerKernels, module, pipeline.options); outcome != Outcome::Done)
+    return outcome;
   if (stopsAt(Emit::Tile))
     return emitModule(module);
   llvm::raw_string_ostream(pipeline.finalIr) << module;
   setCrashReproducer(pipeline.finalIr);
-  internal.everythingIsInternal();
-  FailureOr<schedule::Program> scheduled = buildSchedule(module, pipeline.options.gpu);
+  FailureOr<schedule::Program> scheduled = buildSchedule(module, pipeline.options.isGpu());
   if (failed(scheduled))
     return Outcome::Internal;
   pipeline.program = std::move(*scheduled);
-  note(Phase::Schedule, machineOf(pipeline.options));
+  schedule::setTarget(pipeline.program, target);
+  note(Phase::Schedule, targetName(target));
   if (stopsAt(Emit::Schedule)) {
     std::string text;
     llvm::raw_string_ostream os(text);
-    schedule::setTarget(pipeline.program, pipeline.targets.front());
     schedule::print(os, pipeline.program);
     return emitText(text);
   }
@@ -171,7 +173,10 @@ Compilation::Outcome Compilation::runPasses(Phase phase, ModuleOp module, const 
   passes.enableCrashReproducerGeneration(internal.reproducers());
   addPasses(phase, passes, passOptions);
   LogicalResult result = passes.run(module);
-  note(phase, phase == Phase::Differentiate ? "" : machineOf(passOptions));
+  note(phase, phase == Phase::Differentiate  ? ""
+              : phase == Phase::LowerKernels ? targetName(passOptions.target)
+              : passOptions.isGpu()          ? "GPUs"
+                                             : "the CPU");
   if (succeeded(result))
     return Outcome::Done;
   return internal.any() || diagnostics.errorCount() == 0 ? Outcome::Internal : Outcome::InputAtFault;
@@ -184,8 +189,9 @@ Compilation::Outcome Compilation::emitLlvm(ModuleOp module) {
 
 Compilation::Outcome Compilation::generateCode(Pipeline &pipeline) {
   current = *pipeline.module;
-  Outcome outcome = pipeline.options.gpu ? generateGpuCode(pipeline) : generateCpuCode(pipeline);
-  note(Phase::GenerateCode, machineOf(pipeline.options));
+  setCrashReproducer(pipeline.finalIr);
+  Outcome outcome = pipeline.options.isGpu() ? generateGpuCode(pipeline) : generateCpuCode(pipeline);
+  note(Phase::GenerateCode, targetName(pipeline.options.target));
   return outcome;
 }
 
@@ -200,31 +206,15 @@ Compilation::Outcome Compilation::generateCpuCode(Pipeline &pipeline) {
     kernel.avx2 = kernel.name + targets[0].suffix;
     kernel.avx512 = kernel.name + targets[1].suffix;
   }
-  if (failed(readScratch(*pipeline.module, pipeline.program)))
-    return Outcome::Internal;
-  programs[CAA_TARGET_CPU] = std::move(pipeline.program);
-  return Outcome::Done;
+  return failed(readScratch(*pipeline.module, pipeline.program)) ? Outcome::Internal : Outcome::Done;
 }
 
 Compilation::Outcome Compilation::generateGpuCode(Pipeline &pipeline) {
-  // The newest one first: its assembler then runs beside all other code generation.
-  for (caa_target target : llvm::reverse(pipeline.targets)) {
-    FailureOr<schedule::Program> part = generateGpuProgram(*pipeline.module, pipeline.program, target, threadCount());
-    if (failed(part))
-      return Outcome::Internal;
-    if (target == CAA_TARGET_SM90A && options.emit == Emit::SharedObject)
-      assembler.start(part->modules.back().code, target);
-    programs[target] = std::move(*part);
-  }
-  return Outcome::Done;
-}
-
-Compilation::Outcome Compilation::merge() {
-  for (auto &[target, part] : programs)
-    if (!schedule::append(program, std::move(part))) {
-      internal.add("the program for " + targetName(target) + " has other parameters, losses or reports than those before it");
-      return Outcome::Internal;
-    }
+  caa_target target = pipeline.options.target;
+  if (failed(caa::generateGpuCode(*pipeline.module, pipeline.program, target, threadCount())))
+    return Outcome::Internal;
+  if (target == CAA_TARGET_SM90A && options.emit == Emit::SharedObject)
+    assembler.start(pipeline.program.modules.back().code, target);
   return Outcome::Done;
 }
 
@@ -235,18 +225,23 @@ Compilation::Outcome Compilation::assemble() {
   if (!*result)
     return Outcome::Done;
   std::string seconds;
-  llvm::raw_string_ostream(seconds) << llvm::format("GPUs, of %.3f s", (*result)->seconds);
+  llvm::raw_string_ostream(seconds) << targetName((*result)->target) << llvm::format(" (%.3f s in all)", (*result)->seconds);
   note(Phase::Assemble, seconds);
-  addAssembly(program, std::move(**result), *pipelines.back().module, options.remarks);
+  for (Pipeline &pipeline : pipelines)
+    if (pipeline.options.target == (*result)->target)
+      addAssembly(pipeline.program, **result, *pipeline.module, options.remarks);
   return Outcome::Done;
 }
 
 Compilation::Outcome Compilation::link() {
-  for (const Pipeline &pipeline : pipelines) {
-    std::string names;
-    for (caa_target target : pipeline.targets)
-      names += " " + targetName(target);
-    texts.finalIr += "// for" + names + "\n" + pipeline.finalIr;
+  schedule::Program program;
+  for (Pipeline &pipeline : pipelines) {
+    std::string name = targetName(pipeline.options.target);
+    texts.finalIr += "// for " + name + "\n" + pipeline.finalIr;
+    if (!schedule::append(program, std::move(pipeline.program))) {
+      internal.add("the program for " + name + " has other parameters, losses or reports than those before it");
+      return Outcome::Internal;
+    }
   }
   llvm::Expected<ObjectBytes> image = emitImageObject(buildImage(program, texts));
   if (!image)

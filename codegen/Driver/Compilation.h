@@ -10,8 +10,6 @@
 
 #include "mlir/IR/MLIRContext.h"
 
-#include <map>
-
 namespace caa {
 
 class Compilation {
@@ -23,10 +21,9 @@ public:
 private:
   enum class Outcome { Done, InputAtFault, Internal };
 
-  /// From Optimize on, targets that share their kernels.
+  /// A target from LowerKernels on.
   struct Pipeline {
     PipelineOptions options;
-    std::vector<caa_target> targets;
     mlir::OwningOpRef<mlir::ModuleOp> module;
     std::string finalIr;
     schedule::Program program;
@@ -34,16 +31,15 @@ private:
 
   Outcome compile();
   Outcome read();
-  /// Copies the module for each kind of machine that the options ask for.
-  void split();
   Outcome runPasses(Phase phase, mlir::ModuleOp module, const PipelineOptions &passOptions);
-  /// The passes, the schedule; or the text of a stage between them.
+  /// From the differentiated module to a pipeline for each target: what the targets of one kind of machine share.
+  Outcome split();
+  Outcome split(llvm::ArrayRef<caa_target> alike);
+  /// Kernels and schedule; or the text of a stage between them.
   Outcome lower(Pipeline &pipeline);
   Outcome generateCode(Pipeline &pipeline);
   Outcome generateCpuCode(Pipeline &pipeline);
   Outcome generateGpuCode(Pipeline &pipeline);
-  /// The targets' programs become one.
-  Outcome merge();
   Outcome assemble();
   Outcome link();
   /// Writes a stage's text to the output file or to standard output.
@@ -60,11 +56,9 @@ private:
   Diagnostics diagnostics;
   InternalErrors internal; // after the diagnostics are attached: the handler that came last is asked first
   mlir::OwningOpRef<mlir::ModuleOp> module; // until `split`
-  std::vector<Pipeline> pipelines;
+  std::vector<Pipeline> pipelines; // in the order of targets
   mlir::ModuleOp current; // what is being worked on, for a reproducer
   schedule::Texts texts;
-  std::map<caa_target, schedule::Program> programs; // with code, until `merge`
-  schedule::Program program;
   std::vector<ObjectBytes> objects;
   Assembler assembler;
   double lastTime;

@@ -24,13 +24,10 @@ static void setLaunch(schedule::Kernel &kernel, const nvptx::LaunchInfo &launch)
     kernel.tensorMaps.push_back({map.operand, map.dtype, map.heads, map.width, map.boxWidth, map.boxRows, map.swizzleBytes});
 }
 
-FailureOr<schedule::Program> generateGpuProgram(ModuleOp module, const schedule::Program &shared, caa_target target,
-                                                unsigned threads) {
+LogicalResult generateGpuCode(ModuleOp module, schedule::Program &program, caa_target target, unsigned threads) {
   FailureOr<nvptx::Code> code = nvptx::compileKernels(module, target, threads);
   if (failed(code))
     return failure();
-  schedule::Program program = shared;
-  schedule::setTarget(program, target);
   llvm::StringMap<const nvptx::LaunchInfo *> launches;
   for (const nvptx::LaunchInfo &launch : code->kernels)
     launches[launch.name] = &launch;
@@ -41,7 +38,7 @@ FailureOr<schedule::Program> generateGpuProgram(ModuleOp module, const schedule:
     setLaunch(kernel, *launch);
   }
   program.modules.push_back({std::move(code->ptx), CAA_MODULE_PTX, target});
-  return program;
+  return success();
 }
 
 void Assembler::start(std::string ptx, caa_target target) {
@@ -69,11 +66,11 @@ llvm::Expected<std::optional<Assembler::Result>> Assembler::finish() {
   return llvm::createStringError(message);
 }
 
-void addAssembly(schedule::Program &program, Assembler::Result result, ModuleOp module, bool remarks) {
+void addAssembly(schedule::Program &program, const Assembler::Result &result, ModuleOp module, bool remarks) {
   SymbolTable symbols(module);
   for (const nvptx::AssembledKernel &assembled : result.assembly.kernels)
     for (schedule::Kernel &kernel : program.kernels) {
-      if (kernel.target != result.target || kernel.name != assembled.name)
+      if (kernel.name != assembled.name)
         continue;
       kernel.registers = assembled.registers;
       kernel.spillBytes = assembled.spillBytes;
@@ -85,7 +82,7 @@ void addAssembly(schedule::Program &program, Assembler::Result result, ModuleOp 
   for (const std::string &warning : result.assembly.warnings)
     if (remarks)
       emitRemark(module.getLoc()) << StringRef(warning).trim() << " [assembler]";
-  program.modules.push_back({std::move(result.assembly.cubin), CAA_MODULE_CUBIN, result.target});
+  program.modules.push_back({result.assembly.cubin, CAA_MODULE_CUBIN, result.target});
 }
 
 } // namespace caa

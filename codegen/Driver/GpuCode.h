@@ -11,10 +11,8 @@
 
 namespace caa {
 
-/// `shared` (the schedule of the module's entries, the same for all GPUs) for one target: with the kernels' launches and PTX.
-/// Failures come with a diagnostic.
-mlir::FailureOr<schedule::Program> generateGpuProgram(mlir::ModuleOp module, const schedule::Program &shared, caa_target target,
-                                                      unsigned threads);
+/// Adds the code of the module's kernels to the schedule of its entries: their launches and the PTX. Fails with a diagnostic.
+mlir::LogicalResult generateGpuCode(mlir::ModuleOp module, schedule::Program &program, caa_target target, unsigned threads);
 
 /// Assembles PTX on a thread of its own, where an assembler is installed.
 class Assembler {
@@ -34,8 +32,8 @@ private:
   std::future<llvm::Expected<Result>> running;
 };
 
-/// Adds the cubin, and to the target's kernels what the assembler told of them. With `remarks`, kernels of `module` that do not fit
-/// into registers are remarked on.
-void addAssembly(schedule::Program &program, Assembler::Result result, mlir::ModuleOp module, bool remarks);
+/// Adds the cubin, and to the kernels of its target's program what the assembler told of them. With `remarks`, kernels of `module`
+/// that do not fit into registers are remarked on.
+void addAssembly(schedule::Program &program, const Assembler::Result &result, mlir::ModuleOp module, bool remarks);
 
 } // namespace caa

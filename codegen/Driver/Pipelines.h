@@ -1,6 +1,8 @@
 // The phases of a compilation and the passes of each.
 #pragma once
 
+#include "runtime/abi/caa_abi.h"
+
 #include "mlir/Pass/PassManager.h"
 #include "mlir/IR/DialectRegistry.h"
 
@@ -23,10 +25,12 @@ enum class Phase {
 /// "form-kernels", for timing and messages.
 llvm::StringRef phaseName(Phase phase);
 
-/// What passes are to know of the machine. From Optimize on, CPUs and GPUs go separate ways; what comes before is the same for all.
+/// What passes are to know of the machine. From Optimize on, CPUs and GPUs go separate ways; from LowerKernels on, every target.
 struct PipelineOptions {
-  bool gpu = false;
+  caa_target target = CAA_TARGET_CPU;
   std::string precision = "fp32"; // or "bf16"
+
+  bool isGpu() const { return target != CAA_TARGET_CPU; }
 };
 
 /// Adds the passes of a phase (from Differentiate to LowerKernels).
