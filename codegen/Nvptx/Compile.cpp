@@ -3,6 +3,7 @@
 #include "codegen/Nvptx/Core/Ptx.h"
 #include "codegen/Nvptx/Portable/Portable.h"
 #include "codegen/Nvptx/Rows/Rows.h"
+#include "codegen/Nvptx/Update/UpdateKernels.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -60,6 +61,13 @@ FailureOr<Code> compileKernels(ModuleOp module, caa_target target, unsigned thre
     worker.join();
   if (failed)
     return failure();
+  if (std::optional<schedule::UpdateShape> shape = schedule::notedUpdate(module)) {
+    llvm::Expected<Code> update = compileUpdate(*context, target, *shape);
+    if (!update)
+      return module.emitError() << llvm::toString(update.takeError());
+    llvm::append_range(code.kernels, update->kernels);
+    texts.push_back(std::move(update->ptx));
+  }
   code.ptx = joinPtx(texts);
   return code;
 }

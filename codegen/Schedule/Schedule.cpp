@@ -1,6 +1,7 @@
 // The module's tables (parameters, losses, reports, kernels) around the entries' schedules.
 #include "codegen/Schedule/Schedule.h"
 #include "codegen/Schedule/EntryScheduler.h"
+#include "codegen/Schedule/Update.h"
 #include "dialect/Tile/TileDialect.h"
 
 #include <limits>
@@ -132,6 +133,13 @@ FailureOr<Program> buildSchedule(ModuleOp module, bool gpu) {
     for (schedule::Buffer &buffer : entry.buffers)
       if (buffer.kind == CAA_BUFFER_REPORT)
         buffer.bytes = int64_t(program.reports.size()) * 40;
+  if (gpu) {
+    schedule::UpdateShape shape = schedule::addUpdate(program);
+    if (shape.groups > CAA_OPTIMIZER_GROUPS)
+      return module.emitError() << "parameters in " << shape.groups - 1 << " optimizer groups; a GPU's optimizer has room for "
+                                << CAA_OPTIMIZER_GROUPS - 1;
+    schedule::noteUpdate(module, shape);
+  }
   return program;
 }
 

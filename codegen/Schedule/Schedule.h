@@ -17,7 +17,8 @@ namespace caa {
 void recordOutputs(mlir::ModuleOp module);
 
 /// The schedule of every entry of the module, in the module's order. Kernels are the launched functions; their grids are the
-/// attribute `tile.grid`. `gpu`: sizes that depend on the machine are a GPU's. Fails with a diagnostic.
+/// attribute `tile.grid`. `gpu`: sizes that depend on the machine are a GPU's, and there are the entries of Update.h, whose shape
+/// is noted on the module. Fails with a diagnostic.
 mlir::FailureOr<schedule::Program> buildSchedule(mlir::ModuleOp module, bool gpu);
 
 /// Takes over what code generation found out: the scratch of every kernel (attribute `tile.scratch`).

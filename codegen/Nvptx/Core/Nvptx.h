@@ -38,11 +38,12 @@ struct LaunchInfo {
 /// The kernels of a program for one target.
 struct Code {
   std::string ptx; ///< text of one module with all kernels
-  std::vector<LaunchInfo> kernels; ///< in the order of the module's functions
+  std::vector<LaunchInfo> kernels; ///< in the order of the module's functions; then the optimizer's
 };
 
 /// Lowers every function `tile.kernel` of `module` to PTX for `target` (CAA_TARGET_SM80 or CAA_TARGET_SM90A) on `threads`
-/// threads. Errors are diagnostics. The module's context must not be in use elsewhere meanwhile.
+/// threads, and adds the optimizer's kernels where the module has the note of codegen/Schedule/Update.h. Errors are diagnostics.
+/// The module's context must not be in use elsewhere meanwhile.
 mlir::FailureOr<Code> compileKernels(mlir::ModuleOp module, caa_target target, unsigned threads);
 
 } // namespace caa::nvptx

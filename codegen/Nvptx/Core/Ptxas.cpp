@@ -60,7 +60,8 @@ llvm::Expected<Assembly> assemble(StringRef ptx, caa_target target, StringRef pt
   llvm::SmallString<128> paths[3];
   int input = -1;
   std::vector<std::unique_ptr<llvm::FileRemover>> removers;
-  for (auto [n, suffix] : llvm::enumerate(llvm::ArrayRef<StringRef>{"ptx", "cubin", "log"})) {
+  constexpr StringRef suffixes[] = {"ptx", "cubin", "log"};
+  for (auto [n, suffix] : llvm::enumerate(suffixes)) {
     int handle = -1;
     if (std::error_code error = llvm::sys::fs::createTemporaryFile("caa", suffix, handle, paths[n]))
       return llvm::createStringError(error, "no temporary file for ptxas");
