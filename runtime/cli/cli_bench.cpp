@@ -30,7 +30,7 @@ void addBenchCommand(CLI::App &app, Action &action) {
   command->callback([options, &action] {
     action = [options]() -> Status {
       CAA_CHECK(options->compute.check());
-      CAA_TRY(auto model, Model::load(options->so, options->compute.threads));
+      CAA_TRY(auto model, Model::load(options->so, options->compute.choice()));
       initialise(model->image(), model->parameters(), options->compute.seed.value_or(0), model->threads());
       CAA_TRY(auto result, bench(*model, *options));
       fmt::print("{}\n", options->json ? result.dump(2) : benchForPeople(result));

@@ -18,19 +18,27 @@ struct CallOptions {
   ComputeOptions compute;
 };
 
+/// One that the file has entries for: what goes in and comes out is the same for all.
+caa_target anyTarget(const Image &image) {
+  for (caa_target target : {CAA_TARGET_CPU, CAA_TARGET_SM80})
+    if (image.hasTarget(target))
+      return target;
+  return CAA_TARGET_SM90A;
+}
+
 Status call(const CallOptions &options) {
   CAA_CHECK(options.compute.check());
   const uint64_t seed = options.compute.seed.value_or(0);
   if (options.oracle) { // no code of the file runs
     CAA_TRY(auto image, Image::open(options.so));
     Threads threads(threadCount(options.compute.threads));
-    CAA_TRY(auto request, readCall(image, options.name, options.inputs, options.gradOutputs, seed, threads));
+    CAA_TRY(auto request, readCall(image, anyTarget(image), options.name, options.inputs, options.gradOutputs, seed, threads));
     CAA_TRY(auto outputs, runOracle(image, request));
     return writeCall(options.outputs, outputs);
   }
-  CAA_TRY(auto model, Model::load(options.so, options.compute.threads));
-  CAA_TRY(auto request,
-          readCall(model->image(), options.name, options.inputs, options.gradOutputs, seed, model->threads()));
+  CAA_TRY(auto model, Model::load(options.so, options.compute.choice()));
+  CAA_TRY(auto request, readCall(model->image(), model->engine().target(), options.name, options.inputs,
+                                 options.gradOutputs, seed, model->threads()));
   CAA_TRY(auto outputs, runCall(*model, request));
   return writeCall(options.outputs, outputs);
 }

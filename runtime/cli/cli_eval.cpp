@@ -87,7 +87,7 @@ Status evalModel(const EvalOptions &options) {
     return usageError("--dump goes with --tokens");
   if (options.tokens && options.split)
     return usageError("--split goes with --data, not with --tokens");
-  CAA_TRY(auto model, Model::load(options.so, options.compute.threads));
+  CAA_TRY(auto model, Model::load(options.so, options.compute.choice()));
   auto context = modelSetting(model->image(), "context");
   if (!context || *context < 1)
     return model->image().error("the model has no `context`: it cannot be evaluated");

@@ -53,9 +53,9 @@ private:
 
 Status generateText(const GenerateOptions &options) {
   CAA_CHECK(options.compute.check());
-  CAA_TRY(auto model, Model::load(options.so, options.compute.threads));
+  CAA_TRY(auto model, Model::load(options.so, options.compute.choice()));
   auto context = modelSetting(model->image(), "context");
-  if (!context || !model->image().findEntry(CAA_TARGET_CPU, "logits"))
+  if (!context || !model->hasEntry("logits"))
     return model->image().error("the model has no logits: it cannot generate");
   CAA_TRY(auto checkpoint, loadWeights(*model, {}, options.checkpoint));
   if (!checkpoint->tokenizer())

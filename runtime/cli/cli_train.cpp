@@ -9,7 +9,7 @@ namespace caa {
 
 void addTrainCommand(CLI::App &app, Action &action) {
   struct Options : TrainOptions {
-    ComputeOptions compute;
+    ComputeOptions computeOptions;
   };
   auto options = std::make_shared<Options>();
   auto *train = app.add_subcommand("train", "Train a compiled model");
@@ -28,12 +28,12 @@ void addTrainCommand(CLI::App &app, Action &action) {
   train->add_option("--resume", options->resume, "`auto`, a run or a checkpoint");
   train->add_option("--weights", options->weights, "Start from these weights (safetensors, also sharded)");
   train->add_option("--set", options->overrides, "train.KEY=VALUE")->allow_extra_args(false);
-  options->compute.addTo(*train);
+  options->computeOptions.addTo(*train);
   train->callback([options, &action] {
     action = [options]() -> Status {
-      CAA_CHECK(options->compute.check());
-      options->threads = options->compute.threads;
-      options->seed = options->compute.seed;
+      CAA_CHECK(options->computeOptions.check());
+      options->compute = options->computeOptions.choice();
+      options->seed = options->computeOptions.seed;
       CAA_TRY(auto trainer, Trainer::create(*options));
       return trainer->run();
     };

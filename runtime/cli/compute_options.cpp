@@ -1,23 +1,30 @@
 // --device, --threads, --seed, --deterministic.
 #include "runtime/cli/compute_options.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace caa {
 
 void ComputeOptions::addTo(CLI::App &command) {
-  command.add_option("--device", device, "cpu, or cuda[:n]")->capture_default_str();
+  command.add_option("--device", device,
+                     "cpu, or cuda[:n] (default: the first GPU if there is one and the model has code for it)");
   command.add_option("--threads", threads, "Threads (default: all processors)")->check(CLI::Range(1, 1024));
   command.add_option("--seed", seed, "Seed of initialisation, data order and sampling");
   command.add_flag("--deterministic", deterministic, "The same bits every time (a CPU always gives them)");
 }
 
 Status ComputeOptions::check() const {
-  if (device == "cpu")
+  std::string_view number = device;
+  if (device.empty() || device == "cpu" || device == "cuda")
     return {};
-  if (device == "cuda" || device.starts_with("cuda:"))
-    return inputError(fmt::format("--device {}: this version computes on the CPU only", device));
+  if (number.starts_with("cuda:"))
+    if (number.remove_prefix(5); !number.empty() && number.size() < 4 &&
+                                 std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      return {};
   return usageError(fmt::format("--device {}: should be `cpu` or `cuda[:n]`", device));
 }
+
+ComputeChoice ComputeOptions::choice() const { return {device, threads, deterministic}; }
 
 } // namespace caa

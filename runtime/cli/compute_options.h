@@ -1,7 +1,7 @@
 // The options that go with every command that computes.
 #pragma once
 
-#include "runtime/base/result.h"
+#include "runtime/train/model.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -11,14 +11,15 @@
 namespace caa {
 
 struct ComputeOptions {
-  std::string device = "cpu";
+  std::string device; // empty: the best there is
   unsigned threads = 0;
   std::optional<uint64_t> seed;
   bool deterministic = false; // always, on a CPU
 
   void addTo(CLI::App &command);
-  /// An error if the device is none that this program can use.
+  /// An error if `--device` is not written as it should be.
   Status check() const;
+  ComputeChoice choice() const;
 };
 
 } // namespace caa

@@ -26,7 +26,7 @@ struct ArenaPlan {
   int64_t bytes = 0;
 };
 
-constexpr int64_t arenaAlignment = 64;
+constexpr int64_t arenaAlignment = 256; // a cache line is 64, but GPUs like 256
 
 /// An error if the sum leaves 64 bits.
 Result<ArenaPlan> planArena(std::span<const Lifetime> lifetimes);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <limits>
+#include <sys/resource.h>
 
 namespace caa {
 namespace {
@@ -25,21 +26,12 @@ struct Executor::Run {
   std::byte *at(const caa_operand &operand, int64_t firstRow) const {
     return bases[operand.buffer - plan.entry->first_buffer] + operand.offset + operand.row_bytes * firstRow;
   }
-  /// The plan has evaluated it once already: it cannot fail.
-  int64_t size(caa_size value, int64_t rows) const {
-    Dimensions dimensions = plan.dimensions;
-    dimensions.rows = rows;
-    int64_t sum = 0;
-    for (const caa_term &term : image.terms().subspan(value.first, value.count))
-      sum += *evaluate(term, dimensions);
-    return sum;
-  }
+  int64_t size(caa_size value, int64_t rows) const { return sizeIn(plan, image, value, rows); }
 
   Status bind(const Bindings &bindings);
   void command(const caa_command &command, int64_t rows, int64_t firstRow);
   void kernel(const caa_command &command, int64_t rows, int64_t firstRow);
   void product(const caa_command &command, int64_t rows, int64_t firstRow);
-  void all();
 };
 
 Status Executor::Run::bind(const Bindings &bindings) {
@@ -165,24 +157,8 @@ void Executor::Run::command(const caa_command &command, int64_t rows, int64_t fi
   }
   }
   if (self.observer_)
-    self.observer_(size_t(&command - image.commands().data()),
+    self.observer_(size_t(&command - image.commands().data()), rows,
                    std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-}
-
-void Executor::Run::all() {
-  auto commands = image.commands().subspan(plan.entry->first_command, plan.entry->command_count);
-  const int64_t rows = plan.dimensions.rows;
-  for (size_t i = 0; i < commands.size(); ++i) {
-    const caa_command &now = commands[i];
-    if (now.kind != CAA_COMMAND_LOOP) {
-      command(now, rows, 0);
-      continue;
-    }
-    for (int64_t row = 0; row < rows; row += now.chunk)
-      for (uint32_t inner = 1; inner <= now.index; ++inner)
-        command(commands[i + inner], std::min(now.chunk, rows - row), row);
-    i += now.index;
-  }
 }
 
 Status Executor::reserve(const EntryPlan &plan) {
@@ -204,8 +180,37 @@ Status Executor::run(const EntryPlan &plan, const Bindings &bindings) {
   CAA_CHECK(run.bind(bindings));
   if (poison_)
     poison(arena_.data(), arena_.size());
-  run.all();
-  return {};
+  return forEachCommand(plan, run.image, [&](const caa_command &command, int64_t rows, int64_t firstRow) -> Status {
+    run.command(command, rows, firstRow);
+    return {};
+  });
+}
+
+int64_t Executor::bytesOf(const EntryPlan &plan) const {
+  int64_t bytes = plan.arena.bytes + plan.scratchBytes * threads_.count();
+  for (int64_t value : plan.valueBytes)
+    bytes += value;
+  return bytes;
+}
+
+Result<int64_t> Executor::peakMemory() const {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t(usage.ru_maxrss) * 1024;
+}
+
+Result<double> Executor::measureCopyRate() {
+  constexpr int64_t bytes = int64_t(256) << 20, runs = 5;
+  CAA_TRY(auto memory, Memory::allocate(2 * bytes));
+  double best = std::numeric_limits<double>::max();
+  for (int64_t run = 0; run < runs; ++run) { // the first one meets pages that are not there yet
+    auto start = std::chrono::steady_clock::now();
+    threads_.split(bytes, [&](unsigned, int64_t begin, int64_t end) {
+      std::memcpy(memory.data() + begin, memory.data() + bytes + begin, size_t(end - begin));
+    });
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return 2.0 * double(bytes) / best;
 }
 
 } // namespace caa

@@ -1,6 +1,6 @@
 // From an entry at a batch and a length to sizes, an arena and the certainty that every library call stays inside of
 // its buffers. (What a kernel touches is the compiler's word; its operands must at least begin inside.)
-#include "runtime/engine/executor.h"
+#include "runtime/engine/engine.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -218,6 +218,33 @@ Result<EntryPlan> planEntry(const Image &image, caa_target target, std::string_v
   plan.dimensions = {batch, length, *rows};
   CAA_CHECK(Planner(image, *entry, plan).run());
   return plan;
+}
+
+int64_t sizeIn(const EntryPlan &plan, const Image &image, caa_size size, int64_t rows) {
+  Dimensions dimensions = plan.dimensions;
+  dimensions.rows = rows;
+  int64_t sum = 0;
+  for (const caa_term &term : image.terms().subspan(size.first, size.count))
+    sum += *evaluate(term, dimensions);
+  return sum;
+}
+
+Status forEachCommand(const EntryPlan &plan, const Image &image,
+                      const std::function<Status(const caa_command &, int64_t, int64_t)> &visit) {
+  auto commands = image.commands().subspan(plan.entry->first_command, plan.entry->command_count);
+  const int64_t rows = plan.dimensions.rows;
+  for (size_t i = 0; i < commands.size(); ++i) {
+    const caa_command &now = commands[i];
+    if (now.kind != CAA_COMMAND_LOOP) {
+      CAA_CHECK(visit(now, rows, 0));
+      continue;
+    }
+    for (int64_t row = 0; row < rows; row += now.chunk)
+      for (uint32_t inner = 1; inner <= now.index; ++inner)
+        CAA_CHECK(visit(commands[i + inner], std::min(now.chunk, rows - row), row));
+    i += now.index;
+  }
+  return {};
 }
 
 int64_t parameterElements(const Image &image) {

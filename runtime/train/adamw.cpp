@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 namespace caa {
 namespace {
@@ -27,7 +28,7 @@ Result<AdamW> AdamW::create(const Image &image, const TrainSettings &settings) {
   optimizer.settings_ = settings.optimizer;
   optimizer.normNames_ = {""};
   optimizer.clips_ = {settings.optimizer.clip};
-  optimizer.groups_ = {{1, settings.optimizer.weightDecay, settings.optimizer.clip, 0}};
+  optimizer.groups_ = {{1, settings.optimizer.weightDecay, settings.optimizer.clip, 0, 0}};
   for (const GroupSettings &group : settings.groups) {
     size_t norm = 0;
     if (group.clip) {
@@ -36,13 +37,15 @@ Result<AdamW> AdamW::create(const Image &image, const TrainSettings &settings) {
       optimizer.normNames_.push_back(group.name);
     }
     optimizer.groups_.push_back({group.lr, group.weightDecay.value_or(settings.optimizer.weightDecay),
-                                 group.clip.value_or(settings.optimizer.clip), norm});
+                                 group.clip.value_or(settings.optimizer.clip), norm, 0});
   }
   for (const caa_parameter &parameter : modelParameters(image)) {
     auto group = std::find_if(settings.groups.begin(), settings.groups.end(), [&](const GroupSettings &candidate) {
       return candidate.name == image.text(parameter.group);
     });
     uint32_t number = group == settings.groups.end() ? 0 : uint32_t(group - settings.groups.begin()) + 1;
+    optimizer.groups_[number].number = number ? parameter.group_number : 0;
+    optimizer.groupCount_ = std::max(optimizer.groupCount_, parameter.group_number + 1);
     bool bounded = std::isfinite(parameter.low) || std::isfinite(parameter.high);
     for (size_t begin = 0; begin < parameter.elements; begin += blockSize)
       optimizer.blocks_.push_back({size_t(parameter.offset) + begin,
@@ -99,6 +102,42 @@ void AdamW::update(const ParameterArena &parameters, const ParameterArena &gradi
           values[j] = std::clamp(values[j], block.low, block.high);
     }
   });
+}
+
+Result<caa_optimizer_state> AdamW::deviceState(double lr, int64_t update) const {
+  if (groupCount_ > CAA_OPTIMIZER_GROUPS)
+    return inputError(fmt::format("the model has {} groups of parameters; on a GPU there can be {} beside those in none",
+                                  groupCount_ - 1, CAA_OPTIMIZER_GROUPS - 1));
+  caa_optimizer_state state = {};
+  state.step = uint64_t(update);
+  state.lr = float(lr);
+  state.beta1 = float(settings_.beta1);
+  state.beta2 = float(settings_.beta2);
+  state.eps = float(settings_.eps);
+  state.first_correction = float(1 / (1 - std::pow(settings_.beta1, double(update))));
+  state.second_correction = float(1 / (1 - std::pow(settings_.beta2, double(update))));
+  auto set = [&](uint32_t number, const Group &group) {
+    caa_optimizer_group &out = state.groups[number];
+    out.lr_factor = float(group.lr);
+    out.weight_decay = float(group.weightDecay);
+    out.clip = float(group.clip);
+    out.norm = group.norm ? number : 0;
+  };
+  for (uint32_t number = 0; number < CAA_OPTIMIZER_GROUPS; ++number)
+    set(number, groups_[0]); // groups that the settings do not name are like none
+  for (const Group &group : groups_)
+    if (group.number)
+      set(group.number, group);
+  return state;
+}
+
+GradientNorms AdamW::norms(const caa_optimizer_state &state) const {
+  GradientNorms result{std::vector<double>(clips_.size()), normNames_};
+  result.norms[0] = std::sqrt(state.groups[0].sum_squares);
+  for (const Group &group : groups_)
+    if (group.norm && group.number)
+      result.norms[group.norm] = std::sqrt(state.groups[group.number].sum_squares);
+  return result;
 }
 
 } // namespace caa

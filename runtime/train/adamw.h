@@ -32,6 +32,11 @@ public:
   void update(const ParameterArena &parameters, const ParameterArena &gradients, const GradientNorms &norms, double lr,
               int64_t update, Threads &threads) const;
 
+  /// The same for the entry "update" of a GPU: what it reads for such an update, all groups included; and the norms that
+  /// it left there. An error where there are more groups than it can have.
+  Result<caa_optimizer_state> deviceState(double lr, int64_t update) const;
+  GradientNorms norms(const caa_optimizer_state &state) const;
+
   /// The moments, in the parameters' layout.
   const ParameterArena &firstMoment() const { return first_; }
   const ParameterArena &secondMoment() const { return second_; }
@@ -39,7 +44,8 @@ public:
 private:
   struct Group {
     double lr, weightDecay, clip;
-    size_t norm; // the one it is clipped by
+    size_t norm;         // the one it is clipped by
+    uint32_t number = 0; // the image's (caa_parameter.group_number); 0 too where no parameter is in it
   };
   /// A run of elements of one parameter.
   struct Block {
@@ -50,6 +56,7 @@ private:
   };
   OptimizerSettings settings_;
   std::vector<Group> groups_; // [0]: no group
+  uint32_t groupCount_ = 1;   // of the image's numbers
   std::vector<std::string> normNames_;
   std::vector<double> clips_; // of each norm
   std::vector<Block> blocks_;

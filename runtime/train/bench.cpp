@@ -31,21 +31,52 @@ std::vector<std::byte> randomValue(const Image &image, const caa_value &value, i
   return data;
 }
 
-/// What commands are counted under: a kernel's name, a product's shape.
-std::string labelOf(const Image &image, const EntryPlan &plan, const caa_command &command) {
-  auto size = [&](caa_size value) { return evaluate(image.terms(), value, plan.dimensions, "a size"); };
+/// What commands are counted under: a kernel's name, a product's shape. `rows` are those of the command's chunk.
+std::string labelOf(const Image &image, const EntryPlan &plan, const caa_command &command, int64_t rows) {
+  auto size = [&](caa_size value) { return sizeIn(plan, image, value, rows); };
   switch (command.kind) {
   case CAA_COMMAND_KERNEL:
     return std::string(image.text(image.kernels()[command.index].name));
-  case CAA_COMMAND_PRODUCT: {
-    auto m = size(command.m), n = size(command.n), k = size(command.k);
-    return fmt::format("product {}{} {} x {} x {}", command.transpose_a ? "T" : "N", command.transpose_b ? "T" : "N",
-                       m ? *m : 0, n ? *n : 0, k ? *k : 0);
-  }
+  case CAA_COMMAND_PRODUCT:
+    return fmt::format("product {}{} {} x {} x {}{}", command.transpose_a ? "T" : "N", command.transpose_b ? "T" : "N",
+                       size(command.m), size(command.n), size(command.k),
+                       command.a_dtype == CAA_BF16 ? " bf16" : "");
   case CAA_COMMAND_FILL:
     return "fill";
   default:
     return "copy";
+  }
+}
+
+/// What a command has to do: floating-point operations, and bytes if each operand is read or written once. (Kernels that
+/// look at an operand in part, or again and again, move less or more.)
+struct Work {
+  double flops = 0, bytes = 0;
+};
+
+Work workOf(const Image &image, const EntryPlan &plan, const caa_command &command, int64_t rows) {
+  auto size = [&](caa_size value) { return double(sizeIn(plan, image, value, rows)); };
+  Work work;
+  switch (command.kind) {
+  case CAA_COMMAND_PRODUCT: {
+    const double m = size(command.m), n = size(command.n), k = size(command.k);
+    work.flops = 2 * m * n * k;
+    work.bytes = m * k * double(byteSizeOf(command.a_dtype)) + k * n * double(byteSizeOf(command.b_dtype)) +
+                 m * n * double(byteSizeOf(command.c_dtype)) * (command.beta != 0 ? 2 : 1);
+    return work;
+  }
+  case CAA_COMMAND_KERNEL: {
+    const caa_kernel &kernel = image.kernels()[command.index];
+    work.flops = kernel.flops_per_item * size(kernel.grid);
+    const double share = double(rows) / double(plan.dimensions.rows);
+    for (const caa_operand &operand : image.operands().subspan(command.first_operand, command.operand_count))
+      work.bytes += double(plan.bufferBytes[operand.buffer - plan.entry->first_buffer]) *
+                    (operand.row_bytes ? share : 1); // a chunk of a larger buffer
+    return work;
+  }
+  default:
+    work.bytes = size(command.m) * (command.kind == CAA_COMMAND_COPY ? 2 : 1);
+    return work;
   }
 }
 
@@ -59,7 +90,7 @@ double median(std::vector<double> values) {
 Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
   const Image &image = model.image();
   int64_t length = options.length.value_or(modelSetting(image, "context").value_or(1024));
-  int64_t batch = options.batch.value_or(std::max<int64_t>(1, 4096 / length));
+  int64_t batch = options.batch.value_or(std::max<int64_t>(1, model.engine().usualTokens() / length));
   CAA_TRY(const EntryPlan *plan, model.plan(options.entry, batch, length));
   CAA_TRY(ParameterArena * gradients, model.gradients());
   std::vector<float> scales(model.lossCount(), 1e-3f);
@@ -80,40 +111,58 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
   struct Line {
     std::string location;
     int64_t calls = 0;
+    Work work;
     double now = 0;
     std::vector<double> seconds; // per run
   };
   std::map<std::string, Line> lines;
   std::vector<double> totals;
-  CAA_CHECK(model.executor().run(*plan, bindings)); // warm-up
-  model.executor().setObserver([&](size_t index, double seconds) {
+  Engine &engine = model.engine();
+  CAA_TRY(const double peak, engine.measureProductPeak());
+  CAA_TRY(const double copyRate, engine.measureCopyRate());
+  CAA_CHECK(model.run(*plan, bindings)); // warm-up; on a GPU the products' algorithms are chosen
+  engine.setObserver([&](size_t index, int64_t rows, double seconds) {
     const caa_command &command = image.commands()[index];
-    Line &line = lines[labelOf(image, *plan, command)];
-    line.location = image.text(command.location);
-    line.calls += totals.empty();
+    Line &line = lines[labelOf(image, *plan, command, rows)];
+    if (line.seconds.empty()) {
+      const Work work = workOf(image, *plan, command, rows);
+      line.location = image.text(command.location);
+      ++line.calls;
+      line.work.flops += work.flops;
+      line.work.bytes += work.bytes;
+    }
     line.now += seconds;
   });
   for (int64_t run = 0; run < options.runs; ++run) {
-    auto start = std::chrono::steady_clock::now();
-    CAA_CHECK(model.executor().run(*plan, bindings));
-    totals.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    CAA_CHECK(model.run(*plan, bindings));
     for (auto &[label, line] : lines) {
       line.seconds.push_back(line.now);
       line.now = 0;
     }
   }
-  model.executor().setObserver({});
+  engine.setObserver({});
+  // As a step runs: commands one after the other without a look at the clock between.
+  for (int64_t run = 0; run <= options.runs; ++run) {
+    auto start = std::chrono::steady_clock::now();
+    CAA_CHECK(model.run(*plan, bindings));
+    if (run > 0) // a GPU makes a graph of it first
+      totals.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
 
   OrderedJson result;
   double total = median(totals);
   result["entry"] = options.entry;
   result["batch"] = batch;
   result["length"] = length;
-  result["threads"] = model.threads().count();
-  result["isa"] = nameOf(model.library().isa());
+  result["device"] = model.gpu() ? engine.place() : "cpu";
+  if (!model.gpu())
+    result["threads"] = model.threads().count();
+  result["isa"] = engine.code();
   result["seconds"] = total;
   result["tokens_per_s"] = double(batch * length) / total;
   result["product_flops_per_s"] = plan->productFlops / total;
+  result["peak_flops_per_s"] = peak;
+  result["peak_bytes_per_s"] = copyRate;
   std::vector<std::pair<double, OrderedJson>> sorted;
   for (auto &[label, line] : lines) {
     double seconds = median(line.seconds);
@@ -123,6 +172,9 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
     record["calls"] = line.calls;
     record["seconds"] = seconds;
     record["share"] = seconds / total;
+    record["flops_per_s"] = line.work.flops / seconds;
+    record["bytes_per_s"] = line.work.bytes / seconds;
+    record["of_ceiling"] = std::max(line.work.flops / seconds / peak, line.work.bytes / seconds / copyRate);
     sorted.emplace_back(seconds, std::move(record));
   }
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto &a, const auto &b) { return a.first > b.first; });
@@ -133,13 +185,20 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
 }
 
 std::string benchForPeople(const OrderedJson &result) {
-  std::string out =
-      fmt::format("{}: {} x {} tokens in {:.2f} ms, {:.0f} tokens/s ({} threads, {})\n", result.value("entry", ""),
-                  result.value("batch", 0), result.value("length", 0), 1e3 * result.value("seconds", 0.0),
-                  result.value("tokens_per_s", 0.0), result.value("threads", 0), result.value("isa", ""));
+  auto number = [](const OrderedJson &from, const char *key) { return from.value(key, 0.0); };
+  std::string where = result.contains("threads")
+                          ? fmt::format("{} threads, {}", result.value("threads", 0), result.value("isa", ""))
+                          : result.value("isa", "");
+  std::string out = fmt::format("{}: {} x {} tokens in {:.2f} ms, {:.0f} tokens/s ({})\n"
+                                "ceilings measured here: {:.3g} TFLOP/s of products, {:.4g} GB/s of copies\n",
+                                result.value("entry", ""), result.value("batch", 0), result.value("length", 0),
+                                1e3 * number(result, "seconds"), number(result, "tokens_per_s"), where,
+                                1e-12 * number(result, "peak_flops_per_s"), 1e-9 * number(result, "peak_bytes_per_s"));
   for (const OrderedJson &line : result["kernels"])
-    out += fmt::format("  {:<44} x{:<5} {:9.3f} ms {:5.1f} %  {}\n", line.value("name", ""), line.value("calls", 0),
-                       1e3 * line.value("seconds", 0.0), 100 * line.value("share", 0.0), line.value("location", ""));
+    out += fmt::format("  {:<44} x{:<5} {:9.3f} ms {:5.1f} %  {:8.3f} TFLOP/s {:8.1f} GB/s {:5.1f} % of ceiling  {}\n",
+                       line.value("name", ""), line.value("calls", 0), 1e3 * number(line, "seconds"),
+                       100 * number(line, "share"), 1e-12 * number(line, "flops_per_s"),
+                       1e-9 * number(line, "bytes_per_s"), 100 * number(line, "of_ceiling"), line.value("location", ""));
   out.pop_back();
   return out;
 }

@@ -42,7 +42,7 @@ struct EntryCall {
       storage.push_back(std::move(bytes));
       bindings.values.push_back(storage.back().data());
     }
-    CAA_CHECK(model.executor().run(*plan, bindings));
+    CAA_CHECK(model.run(*plan, bindings));
     for (size_t i = 0; outputs && i < values.size(); ++i)
       if (values[i].direction == CAA_OUTPUT)
         (*outputs)[std::string(image.text(values[i].name))] = {
@@ -65,6 +65,13 @@ struct EntryCall {
       return {};
     }
     const bool integer = value.dtype == CAA_I32;
+    if (tensor && value.dtype == CAA_BF16 && 2 * tensor->values.size() == bytes.size()) {
+      for (size_t i = 0; i < tensor->values.size(); ++i) {
+        const uint16_t bits = floatToBfloat16(tensor->values[i]);
+        std::memcpy(bytes.data() + 2 * i, &bits, sizeof bits);
+      }
+      return {};
+    }
     if (!tensor || (!integer && value.dtype != CAA_F32))
       return model.image().error(fmt::format("the export wants an input `{}` that this program does not know", name));
     const void *from = integer ? static_cast<const void *>(tensor->integers.data()) : tensor->values.data();
@@ -121,7 +128,7 @@ Result<CallTensors> runCall(Model &model, const CallRequest &request) {
 
   CallTensors outputs;
   std::vector<double> counts(model.lossCount()), sums(model.lossCount());
-  if (image.findEntry(CAA_TARGET_CPU, request.name + ".loss_counts")) {
+  if (model.hasEntry(request.name + ".loss_counts")) {
     Bindings bindings{.parameters = model.parameters().values(), .lossCount = counts};
     CAA_CHECK((EntryCall{model, request}.run(request.name + ".loss_counts", std::move(bindings))));
   }
@@ -146,7 +153,8 @@ Result<CallTensors> runCall(Model &model, const CallRequest &request) {
                     .lossSum = sums,
                     .reports = reports};
   CAA_CHECK((EntryCall{model, request, &outputs}.run(entry, std::move(backward))));
-  for (uint64_t index : parametersOf(image, *image.findEntry(CAA_TARGET_CPU, entry), CAA_BUFFER_GRADIENT)) {
+  CAA_TRY(gradients, model.gradients());
+  for (uint64_t index : parametersOf(image, *image.findEntry(model.engine().target(), entry), CAA_BUFFER_GRADIENT)) {
     const caa_parameter &parameter = image.parameters()[index];
     auto values = gradients->of(parameter);
     outputs["d_" + std::string(nameWithin(image, parameter, request.name))] = {

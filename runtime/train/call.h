@@ -32,8 +32,8 @@ struct CallRequest {
   std::map<std::string, double> lossGradients; // 0 unless given
 };
 
-/// Reads and checks the files against the export's entries. `gradOutputs` empty: forward alone.
-Result<CallRequest> readCall(const Image &image, const std::string &name, const Path &inputs,
+/// Reads and checks the files against the export's entries for the target. `gradOutputs` empty: forward alone.
+Result<CallRequest> readCall(const Image &image, caa_target target, const std::string &name, const Path &inputs,
                              const std::optional<Path> &gradOutputs, uint64_t seed, Threads &threads);
 
 /// `out`, named losses, and with gradients d_<input> and d_<parameter>. Shapes are [batch, length, heads, width].

@@ -17,7 +17,8 @@ Shape squeezed(Shape shape) {
 
 class Reader {
 public:
-  Reader(const Image &image, CallRequest &request) : image_(image), request_(request) {}
+  Reader(const Image &image, caa_target target, CallRequest &request)
+      : image_(image), target_(target), request_(request) {}
 
   Status run(const Path &inputs, const std::optional<Path> &gradOutputs, uint64_t seed, Threads &threads) {
     CAA_TRY(entry_, entryOf(request_.name + ".forward"));
@@ -36,11 +37,11 @@ public:
 
 private:
   Result<const caa_entry *> entryOf(const std::string &name) const {
-    if (const caa_entry *entry = image_.findEntry(CAA_TARGET_CPU, name))
+    if (const caa_entry *entry = image_.findEntry(target_, name))
       return entry;
     std::vector<std::string> exports;
     for (const caa_entry &entry : image_.entries())
-      if (auto text = image_.text(entry.name); entry.target == CAA_TARGET_CPU && text.ends_with(".forward"))
+      if (auto text = image_.text(entry.name); entry.target == uint32_t(target_) && text.ends_with(".forward"))
         exports.emplace_back(text.substr(0, text.size() - 8));
     if (exports.empty())
       return image_.error("it exports nothing: compile it with `caac --export NAME --arg VECTOR=HEADSxWIDTH ...`");
@@ -118,9 +119,10 @@ private:
     initialise(image_, arena, seed, threads);
     std::set<uint64_t> wanted;
     for (const char *suffix : {".forward", ".gradient"})
-      if (const caa_entry *entry = image_.findEntry(CAA_TARGET_CPU, request_.name + suffix))
+      if (const caa_entry *entry = image_.findEntry(target_, request_.name + suffix))
         for (const caa_buffer &buffer : image_.buffersOf(*entry))
-          if (buffer.kind == CAA_BUFFER_PARAMETER || buffer.kind == CAA_BUFFER_GRADIENT)
+          if (buffer.kind == CAA_BUFFER_PARAMETER || buffer.kind == CAA_BUFFER_PARAMETER_BF16 ||
+              buffer.kind == CAA_BUFFER_GRADIENT)
             wanted.insert(buffer.index);
     for (uint64_t index : wanted) {
       const caa_parameter &parameter = image_.parameters()[index];
@@ -174,6 +176,7 @@ private:
   }
 
   const Image &image_;
+  const caa_target target_;
   CallRequest &request_;
   const caa_entry *entry_ = nullptr;
   std::set<std::string, std::less<>> used_;
@@ -182,11 +185,11 @@ private:
 
 } // namespace
 
-Result<CallRequest> readCall(const Image &image, const std::string &name, const Path &inputs,
+Result<CallRequest> readCall(const Image &image, caa_target target, const std::string &name, const Path &inputs,
                              const std::optional<Path> &gradOutputs, uint64_t seed, Threads &threads) {
   CallRequest request;
   request.name = name;
-  CAA_CHECK(Reader(image, request).run(inputs, gradOutputs, seed, threads));
+  CAA_CHECK(Reader(image, target, request).run(inputs, gradOutputs, seed, threads));
   return request;
 }
 

@@ -60,15 +60,17 @@ Result<Evaluation> differentiate(Model &model, const TokenBatch &batch, int64_t 
 }
 
 Result<int64_t> fittingBatch(Model &model, std::string_view entry, int64_t length, int64_t rows, int64_t reserved) {
-  int64_t batch = std::clamp<int64_t>(4096 / length, 1, std::max<int64_t>(rows, 1));
-  const int64_t available = availableMemory();
+  int64_t batch = std::clamp<int64_t>(model.engine().usualTokens() / length, 1, std::max<int64_t>(rows, 1));
+  CAA_TRY(const int64_t available, model.engine().availableMemory());
+  reserved += model.gpu() ? model.engine().parameterBytes() : 0; // a processor has them already
   for (;; batch = (batch + 1) / 2) {
     CAA_TRY(int64_t bytes, model.memoryOf(entry, batch, length));
     if (bytes + reserved <= available)
       return batch;
     if (batch == 1)
-      return inputError(fmt::format("not enough memory: one row of {} tokens needs {} and this machine has {} left",
-                                    length, formatBytes(bytes + reserved), formatBytes(available)));
+      return inputError(fmt::format("not enough memory: one row of {} tokens needs {} and {} has {} left{}", length,
+                                    formatBytes(bytes + reserved), model.engine().place(), formatBytes(available),
+                                    model.engine().memoryNote()));
   }
 }
 

@@ -28,7 +28,7 @@ double bitsPerByte(double nats, double bytesPerToken);
 /// Loss and gradients of one batch, computed in micro-batches; gradients are added to the model's.
 Result<Evaluation> differentiate(Model &model, const TokenBatch &batch, int64_t microBatch);
 
-/// How many rows at a time fit: about 4,096 tokens, less where memory is short. An error where not even one row fits.
+/// How many rows at a time fit: as many tokens as keep the engine busy, less where memory is short. An error where not even one row fits.
 Result<int64_t> fittingBatch(Model &model, std::string_view entry, int64_t length, int64_t rows, int64_t reserved = 0);
 
 } // namespace caa

@@ -10,19 +10,43 @@
 
 namespace caa {
 
-Model::Model(Library library, unsigned threads)
-    : library_(std::move(library)), threads_(threads), executor_(library_, threads_) {}
-
-Result<std::unique_ptr<Model>> Model::load(const Path &path, unsigned threads) {
+Result<std::unique_ptr<Model>> Model::load(const Path &path, const ComputeChoice &choice) {
   CAA_TRY(auto image, Image::open(path));
-  CAA_TRY(auto library, Library::load(std::move(image)));
-  auto model = std::make_unique<Model>(std::move(library), threadCount(threads));
+  auto model = std::make_unique<Model>(std::move(image), threadCount(choice.threads));
+  std::string device = choice.device;
+  if (device.empty())
+    device = cuda::GpuEngine::isUsable(model->image_) ? "cuda" : "cpu";
+  if (device == "cpu") {
+    CAA_TRY(auto library, Library::load(model->image_));
+    model->library_.emplace(std::move(library));
+    model->engine_ = std::make_unique<Executor>(*model->library_, model->threads_);
+  } else {
+    const size_t colon = device.find(':');
+    const int number = colon == std::string::npos ? 0 : std::atoi(device.c_str() + colon + 1);
+    auto opened = cuda::GpuEngine::open(number, model->image_, choice.deterministic);
+    if (!opened && !choice.device.empty() && opened.error().message.find("error: ") == std::string::npos)
+      return Error{fmt::format("--device {}: {}", device, opened.error().message), opened.error().kind};
+    CAA_TRY(auto gpu, std::move(opened));
+    model->gpu_ = gpu.get();
+    model->engine_ = std::move(gpu);
+  }
   CAA_TRY(model->parameters_, ParameterArena::allocate(model->image()));
-  model->executor_.setPoison(std::getenv("CAA_POISON") != nullptr); // tests: what is read before it is written shows
+  model->engine_->setPoison(std::getenv("CAA_POISON") != nullptr); // tests: what is read before it is written shows
   return model;
 }
 
-Result<ParameterArena *> Model::gradients() {
+ParameterArena &Model::parameters() {
+  parametersChanged_ = true;
+  return parameters_;
+}
+
+Result<const ParameterArena *> Model::currentParameters() {
+  CAA_CHECK(flushParameters());
+  CAA_CHECK(engine_->read(StateArena::Parameters, parameters_.values()));
+  return &parameters_;
+}
+
+Result<ParameterArena *> Model::hostGradients() {
   if (!haveGradients_) {
     CAA_TRY(gradients_, ParameterArena::allocate(image()));
     haveGradients_ = true;
@@ -30,11 +54,29 @@ Result<ParameterArena *> Model::gradients() {
   return &gradients_;
 }
 
+Result<ParameterArena *> Model::gradients() {
+  CAA_TRY(ParameterArena * arena, hostGradients());
+  CAA_CHECK(engine_->read(StateArena::Gradients, arena->values()));
+  return arena;
+}
+
+Status Model::flushParameters() {
+  if (parametersChanged_)
+    CAA_CHECK(engine_->write(StateArena::Parameters, parameters_.values()));
+  parametersChanged_ = false;
+  return {};
+}
+
+Status Model::run(const EntryPlan &plan, const Bindings &bindings) {
+  CAA_CHECK(flushParameters());
+  return engine_->run(plan, bindings);
+}
+
 Result<const EntryPlan *> Model::plan(std::string_view entry, int64_t rows, int64_t length) {
   auto key = fmt::format("{} {} {}", entry, rows, length);
   auto found = plans_.find(key);
   if (found == plans_.end()) {
-    CAA_TRY(auto made, planEntry(image(), CAA_TARGET_CPU, entry, rows, length));
+    CAA_TRY(auto made, planEntry(image(), engine_->target(), entry, rows, length));
     if (plans_.size() > 64) // generation meets every length
       plans_.clear();
     found = plans_.emplace(std::move(key), std::move(made)).first;
@@ -43,14 +85,12 @@ Result<const EntryPlan *> Model::plan(std::string_view entry, int64_t rows, int6
 }
 
 Result<int64_t> Model::memoryOf(std::string_view entry, int64_t rows, int64_t length) {
-  CAA_TRY(auto plan, planEntry(image(), CAA_TARGET_CPU, entry, rows, length));
-  int64_t bytes = plan.arena.bytes + plan.scratchBytes * threads_.count();
-  for (int64_t value : plan.valueBytes)
-    bytes += value;
-  return bytes;
+  CAA_TRY(auto plan, planEntry(image(), engine_->target(), entry, rows, length));
+  return engine_->bytesOf(plan);
 }
 
-Status Model::run(std::string_view entry, const TokenBatch &batch, Bindings bindings, std::span<float> logits) {
+Status Model::runOnTokens(std::string_view entry, const TokenBatch &batch, Bindings bindings,
+                          std::span<float> logits) {
   CAA_TRY(const EntryPlan *plan, this->plan(entry, batch.rows, batch.length));
   for (const caa_value &value : image().valuesOf(*plan->entry)) {
     auto name = image().text(value.name);
@@ -72,29 +112,29 @@ Status Model::run(std::string_view entry, const TokenBatch &batch, Bindings bind
       return image().error(fmt::format("entry `{}` has a value `{}` that this program does not know", entry, name));
     bindings.values.push_back(data);
   }
-  return executor_.run(*plan, bindings);
+  return run(*plan, bindings);
 }
 
 Status Model::countLosses(const TokenBatch &batch, std::span<double> counts) {
   Bindings bindings{.parameters = parameters_.values(), .lossCount = counts};
-  return run("loss_counts", batch, std::move(bindings));
+  return runOnTokens("loss_counts", batch, std::move(bindings));
 }
 
 Status Model::microStep(const TokenBatch &batch, std::span<float> scales, std::span<double> sums,
                         std::span<double> reports) {
-  CAA_TRY(ParameterArena * slopes, gradients());
+  CAA_TRY(ParameterArena * slopes, hostGradients());
   Bindings bindings{.parameters = parameters_.values(),
                     .gradients = slopes->values(),
                     .lossScale = scales,
                     .lossSum = sums,
                     .reports = reports};
-  return run("micro_step", batch, std::move(bindings));
+  return runOnTokens("micro_step", batch, std::move(bindings));
 }
 
 Status Model::evaluate(const TokenBatch &batch, std::span<float> scales, std::span<double> sums) {
   auto reports = emptyReports();
   Bindings bindings{.parameters = parameters_.values(), .lossScale = scales, .lossSum = sums, .reports = reports};
-  return run("eval_step", batch, std::move(bindings));
+  return runOnTokens("eval_step", batch, std::move(bindings));
 }
 
 Result<std::vector<float>> Model::logits(const TokenBatch &batch) {
@@ -109,7 +149,7 @@ Result<std::vector<float>> Model::logits(const TokenBatch &batch) {
   std::vector<float> out(size_t(bytes) / 4);
   auto reports = emptyReports();
   Bindings bindings{.parameters = parameters_.values(), .reports = reports};
-  CAA_CHECK(run("logits", batch, std::move(bindings), out));
+  CAA_CHECK(runOnTokens("logits", batch, std::move(bindings), out));
   return out;
 }
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -24,36 +23,35 @@ double secondsSince(Clock::time_point start) { return std::chrono::duration<doub
 
 } // namespace
 
+Status Trainer::load(uint64_t position) {
+  TokenBatch rows = rows_->read(position, settings_.batch);
+  CAA_CHECK(checkTokens(model_->image(), rows.tokens, "the training data"));
+  CAA_CHECK(stepper_->load(std::move(rows)));
+  areRowsLoaded_ = true;
+  return {};
+}
+
 Status Trainer::step() {
   auto start = Clock::now();
   const int64_t batch = settings_.batch;
-  TokenBatch rows = rows_->read(state_.position, batch);
-  CAA_CHECK(checkTokens(model_->image(), rows.tokens, "the training data"));
-  std::vector<double> counts(model_->lossCount()), sums(model_->lossCount()), reports = model_->emptyReports();
-  std::vector<TokenBatch> parts;
-  for (int64_t row = 0; row < batch; row += microBatch_)
-    parts.push_back(rows.part(row, std::min(microBatch_, batch - row)));
-  for (const TokenBatch &part : parts)
-    CAA_CHECK(model_->countLosses(part, counts));
-  auto scales = Model::scalesOf(counts);
-  for (const TokenBatch &part : parts)
-    CAA_CHECK(model_->microStep(part, scales, sums, reports));
-
-  CAA_TRY(ParameterArena * gradients, model_->gradients());
-  GradientNorms norms = optimizer_->norms(*gradients, model_->threads());
+  if (!areRowsLoaded_)
+    CAA_CHECK(load(state_.position));
   const int64_t number = state_.step + 1;
   const double lr = settings_.schedule.rate(number, settings_.steps, settings_.optimizer.lr);
-  const double total = std::accumulate(sums.begin(), sums.end(), 0.0);
-  const bool usable = std::isfinite(total) && norms.usable();
+  CAA_CHECK(stepper_->begin(lr, state_.updates + 1));
+  areRowsLoaded_ = false;
+  if (number < last_) // while a GPU computes
+    CAA_CHECK(load(state_.position + uint64_t(batch)));
+  CAA_TRY(auto result, stepper_->end());
+  const auto &[sums, reports, norms, usable] = result;
   if (usable) {
-    optimizer_->update(model_->parameters(), *gradients, norms, lr, ++state_.updates, model_->threads());
+    ++state_.updates;
     skippedInARow_ = 0;
   } else {
-    auto values = gradients->values();
-    std::memset(values.data(), 0, values.size_bytes());
     ++skippedInARow_;
+    const bool isLossFinite = std::isfinite(std::accumulate(sums.begin(), sums.end(), 0.0));
     progress_->print(fmt::format("step {}: the {} is not a finite number; the step is skipped", number,
-                                 std::isfinite(total) ? "gradient" : "loss"));
+                                 isLossFinite ? "gradient" : "loss"));
   }
   state_.step = number;
   state_.position += uint64_t(batch);
@@ -69,6 +67,7 @@ Status Trainer::step() {
   row["grad_norm"] = norms.norms[0];
   row["tokens_per_s"] = rate;
   row["mfu"] = peak_ > 0 ? OrderedJson(flopsPerToken_ * rate / peak_) : OrderedJson(nullptr);
+  CAA_TRY(row["memory_bytes"], model_->engine().peakMemory());
   for (size_t i = 1; i < norms.norms.size(); ++i)
     row["grad_norm/" + norms.names[i]] = norms.norms[i];
   std::map<std::string, double> named;
@@ -130,7 +129,9 @@ Status Trainer::validate(OrderedJson &row) {
 }
 
 Status Trainer::save() {
-  CAA_TRY(lastSaved_, saveCheckpoint(run_, {model_->image(), model_->parameters(), *optimizer_, state_, tokenizer_},
+  CAA_TRY(const ParameterArena *parameters, model_->currentParameters());
+  CAA_CHECK(stepper_->fetchMoments());
+  CAA_TRY(lastSaved_, saveCheckpoint(run_, {model_->image(), *parameters, *optimizer_, state_, tokenizer_},
                                      options_.keep));
   return {};
 }
@@ -176,7 +177,7 @@ Status Trainer::finish(bool stopped) {
 
 Status Trainer::sample() {
   auto tokenizer = Tokenizer::load(*tokenizer_);
-  if (!tokenizer || !model_->image().findEntry(CAA_TARGET_CPU, "logits"))
+  if (!tokenizer || !model_->hasEntry("logits"))
     return {};
   CAA_TRY(int32_t endOfText, tokenizer->endOfText());
   std::vector<int32_t> made;

@@ -10,6 +10,7 @@
 #include "runtime/train/evaluate.h"
 #include "runtime/train/rows.h"
 #include "runtime/train/step_log.h"
+#include "runtime/train/stepper.h"
 
 #include <memory>
 #include <optional>
@@ -26,7 +27,7 @@ struct TrainOptions {
   std::optional<int64_t> steps, stopAt, microBatch, evalEvery, checkpointEvery;
   int64_t keep = 3;
   std::optional<uint64_t> seed;
-  unsigned threads = 0;
+  ComputeChoice compute;
 };
 
 class Trainer {
@@ -47,6 +48,7 @@ private:
   Status checkMemory();
   void describe() const;
 
+  Status load(uint64_t position);
   Status step();
   void describeReports(std::span<const double> reports, OrderedJson &row) const;
   Status validate(OrderedJson &row);
@@ -61,13 +63,15 @@ private:
   std::optional<PreparedData> data_;
   std::optional<TrainingRows> rows_;
   std::optional<AdamW> optimizer_;
+  std::unique_ptr<Stepper> stepper_;
+  bool areRowsLoaded_ = false;
   std::optional<Checkpoint> checkpoint_; // resumed from
   std::optional<Path> tokenizer_;
   Path run_;
   RunState state_;
   std::optional<StepLog> log_;
   std::unique_ptr<Progress> progress_;
-  double flopsPerToken_ = 0, peak_ = 0; // peak 0: not measured
+  double flopsPerToken_ = 0, peak_ = 0; // peak 0: not known
   double lastLoss_ = 0, lastRate_ = 0;
   std::optional<double> valLoss_, valBits_;
   int skippedInARow_ = 0;

@@ -41,7 +41,7 @@ Result<std::unique_ptr<Trainer>> Trainer::create(TrainOptions options) {
 }
 
 Status Trainer::open() {
-  CAA_TRY(model_, Model::load(options_.so, options_.threads));
+  CAA_TRY(model_, Model::load(options_.so, options_.compute));
   CAA_CHECK(openCheckpoint());
   CAA_CHECK(openSettings());
   CAA_CHECK(openData());
@@ -59,6 +59,7 @@ Status Trainer::open() {
   } else {
     initialise(model_->image(), model_->parameters(), settings_.seed, model_->threads());
   }
+  CAA_TRY(stepper_, Stepper::create(*model_, *optimizer_, settings_.batch, microBatch_, rows_->length()));
   return openRun();
 }
 
@@ -126,9 +127,12 @@ void Trainer::noteChanges() const {
   if (state_.microBatch != microBatch_)
     fmt::print(stderr, "note: not bit-exact: the run's micro-batch was {}, now it is {}\n", state_.microBatch,
                microBatch_);
-  if (state_.isa != nameOf(model_->library().isa()) || state_.threads != model_->threads().count())
+  const std::string code = model_->engine().code();
+  if (state_.isa != code || (!model_->gpu() && state_.threads != model_->threads().count()))
     fmt::print(stderr, "note: not bit-exact: the run used {} threads with {}, now it is {} with {}\n", state_.threads,
-               state_.isa, model_->threads().count(), nameOf(model_->library().isa()));
+               state_.isa, model_->threads().count(), code);
+  else if (model_->gpu() && !options_.compute.deterministic)
+    fmt::print(stderr, "note: not bit-exact: the fastest products are chosen anew; `--deterministic` keeps them\n");
 }
 
 Status Trainer::openData() {
@@ -153,14 +157,15 @@ Status Trainer::openData() {
 }
 
 Status Trainer::checkMemory() {
-  // Values, gradients and two moments, beside what a micro-batch needs.
-  const int64_t state = parameterElements(model_->image()) * 4 * 4;
-  const int64_t available = availableMemory();
+  // Parameters, gradients and moments, beside what a micro-batch needs.
+  Engine &engine = model_->engine();
+  const int64_t state = engine.trainingBytes();
+  CAA_TRY(const int64_t available, engine.availableMemory());
   auto needed = [&](int64_t micro) -> Result<int64_t> {
     CAA_TRY(int64_t bytes, model_->memoryOf("micro_step", micro, rows_->length()));
     return bytes + state;
   };
-  const int64_t usual = std::clamp<int64_t>(4096 / rows_->length(), 1, settings_.batch);
+  const int64_t usual = std::clamp<int64_t>(engine.usualTokens() / rows_->length(), 1, settings_.batch);
   microBatch_ = options_.microBatch.value_or(state_.microBatch > 0 ? state_.microBatch : usual);
   microBatch_ = std::min(microBatch_, settings_.batch);
   CAA_TRY(int64_t bytes, needed(microBatch_));
@@ -181,8 +186,8 @@ Status Trainer::checkMemory() {
   auto advice = fits > 0 ? fmt::format("`--micro-batch {}` fits", fits)
                          : fmt::format("even a micro-batch of 1 needs {}", formatBytes(least));
   return inputError(
-      fmt::format("not enough memory: training at micro-batch {} needs {} and this machine has {} left; {}",
-                  microBatch_, formatBytes(bytes), formatBytes(available), advice));
+      fmt::format("not enough memory: training at micro-batch {} needs {} and {} has {} left; {}{}", microBatch_,
+                  formatBytes(bytes), engine.place(), formatBytes(available), advice, engine.memoryNote()));
 }
 
 Status Trainer::openRun() {
@@ -216,31 +221,32 @@ Status Trainer::openRun() {
   state_.steps = settings_.steps;
   state_.modelSeal = model_->image().seal();
   state_.dataId = rows_->id();
-  state_.isa = nameOf(model_->library().isa());
+  state_.isa = model_->engine().code();
   state_.threads = model_->threads().count();
   state_.settings = settings_.toJson();
   if (checkpoint_)
     lastSaved_ = checkpoint_->path();
-  CAA_TRY(auto plan, planEntry(model_->image(), CAA_TARGET_CPU, "micro_step", microBatch_, rows_->length()));
+  CAA_TRY(auto plan, planEntry(model_->image(), model_->engine().target(), "micro_step", microBatch_, rows_->length()));
   // Of the work, only the products' is known exactly (kernels give estimates): the log's `mfu` is the share of the
   // measured rate of products that the step's products alone account for.
   flopsPerToken_ = plan.productFlops / double(microBatch_ * rows_->length());
-  peak_ = measureProductPeak(model_->threads());
+  CAA_TRY(peak_, model_->engine().measureProductPeak());
   return {};
 }
 
 void Trainer::describe() const {
   const Image &image = model_->image();
   auto counts = countParameters(image);
-  auto plan = planEntry(image, CAA_TARGET_CPU, "micro_step", microBatch_, rows_->length());
+  auto plan = planEntry(image, model_->engine().target(), "micro_step", microBatch_, rows_->length());
   fmt::print(stderr, "{}: {} parameters, {} outside of the embedding's matrices\n", image.modelName(),
              formatCount(double(counts.all)), formatCount(double(counts.matricesOutsideEmbedding)));
   fmt::print(stderr,
              "{} rows of {} tokens a step in micro-batches of {}; {} of arena, {} for parameters and optimizer\n",
              settings_.batch, rows_->length(), microBatch_, formatBytes(plan ? plan->arena.bytes : 0),
-             formatBytes(parameterElements(image) * 16));
-  fmt::print(stderr, "{} threads with {}; products run at {:.0f} GFLOP/s here\n", model_->threads().count(),
-             nameOf(model_->library().isa()), peak_ * 1e-9);
+             formatBytes(model_->engine().trainingBytes()));
+  const std::string code = model_->engine().code();
+  fmt::print(stderr, "{}; products run at {:.0f} GFLOP/s here\n",
+             model_->gpu() ? code : fmt::format("{} threads with {}", model_->threads().count(), code), peak_ * 1e-9);
   if (checkpoint_)
     fmt::print(stderr, "going on from {} (step {})\n", checkpoint_->path().string(), state_.step);
   fmt::print(stderr, "run: {}\n", run_.string());

@@ -25,12 +25,12 @@ TEST(Arena, BuffersThatLiveTogetherNeverShareBytes) {
       int64_t alive = 0;
       for (const Lifetime &life : lives)
         if (life.first <= step && step <= life.last)
-          alive += (life.bytes + 63) / 64 * 64;
+          alive += (life.bytes + arenaAlignment - 1) / arenaAlignment * arenaAlignment;
       most = std::max(most, alive);
     }
     for (size_t a = 0; a < lives.size(); ++a) {
-      all += (lives[a].bytes + 63) / 64 * 64;
-      EXPECT_EQ(plan->offsets[a] % 64, 0);
+      all += (lives[a].bytes + arenaAlignment - 1) / arenaAlignment * arenaAlignment;
+      EXPECT_EQ(plan->offsets[a] % arenaAlignment, 0);
       EXPECT_LE(plan->offsets[a] + lives[a].bytes, plan->bytes);
       for (size_t b = 0; b < a; ++b) {
         bool together = lives[a].first <= lives[b].last && lives[b].first <= lives[a].last;
