@@ -6,6 +6,7 @@
 #include "codegen/Driver/EmitLlvm.h"
 #include "codegen/Driver/Remarks.h"
 #include "codegen/Driver/Texts.h"
+#include "codegen/Nvptx/Core/Nvptx.h"
 #include "codegen/PlainForm/PlainForm.h"
 #include "codegen/Schedule/Schedule.h"
 
@@ -161,7 +162,7 @@ Compilation::Outcome Compilation::lower(Pipeline &pipeline) {
     schedule::print(os, pipeline.program);
     return emitText(text);
   }
-  return stopsAt(Emit::Llvm) ? emitLlvm(module) : Outcome::Done;
+  return stopsAt(Emit::Llvm) ? emitLlvm(module, target) : Outcome::Done;
 }
 
 Compilation::Outcome Compilation::runPasses(Phase phase, ModuleOp module, const PipelineOptions &passOptions) {
@@ -182,8 +183,9 @@ Compilation::Outcome Compilation::runPasses(Phase phase, ModuleOp module, const 
   return internal.any() || diagnostics.errorCount() == 0 ? Outcome::Internal : Outcome::InputAtFault;
 }
 
-Compilation::Outcome Compilation::emitLlvm(ModuleOp module) {
-  FailureOr<std::string> text = caa::emitLlvm(module, cpu::CpuTarget::avx2());
+Compilation::Outcome Compilation::emitLlvm(ModuleOp module, caa_target target) {
+  FailureOr<std::string> text =
+      target == CAA_TARGET_CPU ? caa::emitLlvm(module, cpu::CpuTarget::avx2()) : nvptx::emitLlvm(module, target);
   return failed(text) ? Outcome::Internal : emitText(*text);
 }
 

@@ -45,7 +45,7 @@ private:
   /// Writes a stage's text to the output file or to standard output.
   Outcome emitText(llvm::StringRef text);
   Outcome emitModule(mlir::ModuleOp module);
-  Outcome emitLlvm(mlir::ModuleOp module);
+  Outcome emitLlvm(mlir::ModuleOp module, caa_target target);
   Outcome inputError(llvm::Error error);
   Outcome internalError(llvm::Error error);
   void note(Phase phase, llvm::StringRef machine = ""); // for --timing

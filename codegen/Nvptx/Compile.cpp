@@ -6,6 +6,8 @@
 #include "codegen/Nvptx/Update/UpdateKernels.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/Module.h"
 
 #include <atomic>
 #include <thread>
@@ -14,7 +16,8 @@ using namespace mlir;
 
 namespace caa::nvptx {
 
-static FailureOr<std::string> compile(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {
+/// The kernel in the LLVM dialect.
+static FailureOr<OwningOpRef<ModuleOp>> lower(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {
   static const Emitter emitters[] = {{"portable", takesPortable, emitPortable}, {"rows", takesRows, emitRows}};
   for (const Emitter &emitter : emitters) {
     if (!emitter.takes(kernel, target))
@@ -23,22 +26,51 @@ static FailureOr<std::string> compile(func::FuncOp kernel, caa_target target, La
     FailureOr<LaunchInfo> info = emitter.emit(kernel, *module, target);
     if (failed(info))
       return failure();
-    auto ptx = emitPtx(*module, target);
-    if (!ptx)
-      return kernel.emitError() << llvm::toString(ptx.takeError());
     launch = std::move(*info);
-    return std::move(*ptx);
+    return module;
   }
   return kernel.emitError("the GPU backend has no code for this kernel");
+}
+
+static FailureOr<std::string> compile(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {
+  FailureOr<OwningOpRef<ModuleOp>> module = lower(kernel, target, launch);
+  if (failed(module))
+    return failure();
+  auto ptx = emitPtx(**module, target);
+  if (!ptx)
+    return kernel.emitError() << llvm::toString(ptx.takeError());
+  return std::move(*ptx);
+}
+
+static SmallVector<func::FuncOp> kernelsOf(ModuleOp module) {
+  SmallVector<func::FuncOp> kernels;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function->hasAttr("tile.kernel"))
+      kernels.push_back(function);
+  return kernels;
+}
+
+FailureOr<std::string> emitLlvm(ModuleOp module, caa_target target) {
+  preparePtx(*module.getContext());
+  std::string text;
+  for (func::FuncOp kernel : kernelsOf(module)) {
+    LaunchInfo launch;
+    FailureOr<OwningOpRef<ModuleOp>> lowered = lower(kernel, target, launch);
+    if (failed(lowered))
+      return failure();
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(**lowered, context, "kernels");
+    if (!code)
+      return kernel.emitError("internal: it could not be translated to LLVM IR");
+    llvm::raw_string_ostream(text) << *code;
+  }
+  return text;
 }
 
 FailureOr<Code> compileKernels(ModuleOp module, caa_target target, unsigned threads) {
   MLIRContext *context = module.getContext();
   preparePtx(*context);
-  SmallVector<func::FuncOp> kernels;
-  for (auto function : module.getOps<func::FuncOp>())
-    if (function->hasAttr("tile.kernel"))
-      kernels.push_back(function);
+  SmallVector<func::FuncOp> kernels = kernelsOf(module);
   Code code;
   code.kernels.resize(kernels.size());
   std::vector<std::string> texts(kernels.size());

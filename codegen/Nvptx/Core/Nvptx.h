@@ -46,4 +46,7 @@ struct Code {
 /// The module's context must not be in use elsewhere meanwhile.
 mlir::FailureOr<Code> compileKernels(mlir::ModuleOp module, caa_target target, unsigned threads);
 
+/// The kernels as LLVM IR, before LLVM's own passes: a text for people, one LLVM module after the other.
+mlir::FailureOr<std::string> emitLlvm(mlir::ModuleOp module, caa_target target);
+
 } // namespace caa::nvptx
