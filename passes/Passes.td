@@ -24,6 +24,19 @@ def ResolvePrecision : Pass<"caa-resolve-precision", "::mlir::ModuleOp"> {
   let options = [Option<"precision", "precision", "std::string", /*default=*/"\"fp32\"", "fp32 or bf16">];
 }
 
+def StoreRounded : Pass<"caa-store-rounded", "::mlir::ModuleOp"> {
+  let summary = "Store rounded values as bf16 and let products take them so";
+  let description = [{
+    Takes: functions after `caa-resolve-precision` with bf16, in their final form but for recomputation. Gives: no rounding
+    maps. What they rounded is a bf16 tensor, which readers widen in maps of their own; parameters that were rounded are read
+    as their bf16 copies (`caa.param` of bf16); products of rounded factors take and, where only that is wanted, give bf16. A
+    gradient that is not a named value's is rounded for the products that take it. All other values stay f32. A GPU's
+    pipeline runs it; the CPU's rounds but stores f32.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let statistics = [Statistic<"stored", "stored", "Values that are narrowed to bf16">];
+}
+
 def Autodiff : Pass<"caa-autodiff", "::mlir::ModuleOp"> {
   let summary = "From a model and its exports, make the functions that evaluate and differentiate them";
   let description = [{

@@ -123,7 +123,8 @@ static LogicalResult verifyReduction(AttendOp op, unsigned r, ReductionAttr redu
     bool grouped = reduction.getKind() == ReductionKind::Sum && heads % shapeOf(result).heads == 0;
     if (shapeOf(result).heads != heads && !grouped)
       return fail("must give ") << heads << " heads";
-    if (elementOf(result) != (counts ? first : Type(Float32Type::get(op.getContext()))))
+    bool stored = n == 0 && reduction.getValue() >= 0 && expected > 1 && elementOf(result).isBF16();
+    if (!stored && elementOf(result) != (counts ? first : Type(Float32Type::get(op.getContext()))))
       return fail("gives the wrong element type");
   }
   return success();

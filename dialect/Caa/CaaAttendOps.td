@@ -6,7 +6,7 @@ include "dialect/Caa/CaaTokenOps.td"
 
 def Caa_DotOp : Caa_Op<"dot", [Pure, AllTypesMatch<["query", "key"]>]> {
   let summary = "The dot product of a query row and a key row (in an attend): where a score tile's matrix product comes from";
-  let arguments = (ins VectorOfRankAndType<[1], [F32]>:$query, VectorOfRankAndType<[1], [F32]>:$key);
+  let arguments = (ins VectorOfRankAndType<[1], [F32, BF16]>:$query, VectorOfRankAndType<[1], [F32, BF16]>:$key);
   let results = (outs F32:$result);
   let assemblyFormat = "$query `,` $key `:` type($query) attr-dict";
 }
@@ -20,7 +20,9 @@ def Caa_AttendOp : Caa_PartlyConstant<"attend", [SingleBlock, IsolatedFromAbove,
     is 1, else a `vector<NxE>`, which only `caa.dot` takes. Operands with fewer heads serve consecutive groups.
 
     `reductions` says how many of the yielded scalars belong to each reduction and what becomes of them; results are in the
-    order of the reductions (softmax with a value: output, then its log-sum-exp). A reduction over keys gives a value per
+    order of the reductions (softmax with a value: output, then its log-sum-exp). Operands of a width above 1 may be `bf16`:
+    products take them as they are, and weights of `bf16` values are rounded to bf16 for the product (a softmax's own sum takes
+    them unrounded). A result with a value may be `bf16` too: it is rounded when it is whole. A reduction over keys gives a value per
     query; one over queries a value per key. A result with fewer heads than the attend (`sum` only) sums over each group.
 
     A pair contributes nothing where its membership is false or 0, or its `sum` weight is exactly 0 by a `select` or a

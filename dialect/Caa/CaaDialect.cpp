@@ -34,7 +34,7 @@ Operation *caa::CaaDialect::materializeConstant(OpBuilder &builder, Attribute va
 namespace caa {
 
 static bool isElement(Type type) {
-  return type.isF32() || type.isF64() || type.isInteger(64) || type.isInteger(32) || type.isInteger(1);
+  return type.isF32() || type.isBF16() || type.isF64() || type.isInteger(64) || type.isInteger(32) || type.isInteger(1);
 }
 
 bool isTokenwise(Type type) {
@@ -53,8 +53,10 @@ static bool isStatic(Type type, int64_t rank) {
 }
 
 bool isPerHead(Type type) { return isStatic(type, 2) && isElement(elementOf(type)); }
-bool isMatrix(Type type) { return isStatic(type, 2) && elementOf(type).isF32(); }
-bool isRow(Type type) { return isStatic(type, 1) && elementOf(type).isF32(); }
+static bool isReal(Type type) { return type.isF32() || type.isBF16(); }
+
+bool isMatrix(Type type) { return isStatic(type, 2) && isReal(elementOf(type)); }
+bool isRow(Type type) { return isStatic(type, 1) && isReal(elementOf(type)); }
 bool isScalar(Type type) { return isStatic(type, 0) && elementOf(type).isF32(); }
 
 Shape shapeOf(Type type) {

@@ -23,7 +23,7 @@ struct Shape {
   int64_t heads, width;
 };
 
-/// tensor<?x?xHxNxE>, E one of f32, f64, i64, i32, i1.
+/// tensor<?x?xHxNxE>, E one of f32, bf16, f64, i64, i32, i1.
 bool isTokenwise(mlir::Type type);
 /// The same with float elements of `bits` bits.
 bool isTokenwise(mlir::Type type, unsigned bits);
@@ -43,6 +43,8 @@ inline mlir::Type elementOf(mlir::Value value) { return elementOf(value.getType(
 mlir::RankedTensorType tokenwiseType(int64_t heads, int64_t width, mlir::Type element);
 /// tensor<HxNxE>
 mlir::RankedTensorType perHeadType(int64_t heads, int64_t width, mlir::Type element);
+/// Fails with a diagnostic unless both factors of a matrix product are f32 or both are bf16.
+mlir::LogicalResult verifyFactors(mlir::Operation *op, mlir::Value a, mlir::Value b);
 /// What an operand looks like in the region of an attend: the element where the width is 1, else a vector.
 mlir::Type pairArgumentType(mlir::Type operand);
 

@@ -6,15 +6,15 @@ include "dialect/Caa/CaaTokenOps.td"
 
 def Caa_LinearInputGradOp : Caa_Op<"linear_input_grad", [Pure]> {
   let summary = "dY W: the gradient of a linear's input";
-  let arguments = (ins Caa_TokenF32:$gradient, Caa_Matrix:$weight);
-  let results = (outs Caa_TokenF32:$result);
+  let arguments = (ins Caa_TokenReal:$gradient, Caa_Matrix:$weight);
+  let results = (outs Caa_TokenReal:$result);
   let assemblyFormat = "$gradient `,` $weight `:` functional-type(operands, $result) attr-dict";
   let hasVerifier = 1;
 }
 
 def Caa_LinearWeightGradOp : Caa_Op<"linear_weight_grad", [Pure]> {
   let summary = "dY^T X over all tokens: the gradient of a linear's weight, [H N, h n]";
-  let arguments = (ins Caa_TokenF32:$gradient, Caa_TokenF32:$input);
+  let arguments = (ins Caa_TokenReal:$gradient, Caa_TokenReal:$input);
   let results = (outs Caa_Matrix:$result);
   let assemblyFormat = "$gradient `,` $input `:` functional-type(operands, $result) attr-dict";
   let hasVerifier = 1;
@@ -22,7 +22,7 @@ def Caa_LinearWeightGradOp : Caa_Op<"linear_weight_grad", [Pure]> {
 
 def Caa_EmbedGradOp : Caa_Op<"embed_grad", [Pure]> {
   let summary = "Adds each token's gradient to its row of the table's gradient, in the order of tokens";
-  let arguments = (ins Caa_Token:$index, Caa_TokenF32:$gradient);
+  let arguments = (ins Caa_Token:$index, Caa_TokenReal:$gradient);
   let results = (outs Caa_Matrix:$result);
   let assemblyFormat = "$index `,` $gradient `:` functional-type(operands, $result) attr-dict";
   let hasVerifier = 1;

@@ -47,12 +47,13 @@ def Caa_ChunkedHeadLossOp : Caa_Op<"chunked_head_loss", [AttrSizedOperandSegment
   let summary = "head_loss with its kernels: the loss of each token and, with `scale`, the gradients";
   let description = [{
     For each chunk of token rows: logits = input times weight transposed; `kernel` (logits, bias?, tokens, mask,
-    scale?, loss), which turns the logits into their gradient in place if there is a scale; then the products of the
-    gradients. `tokens` is read whole: a row's target is the next row's token. `biasKernel` adds the gradient's column
+    scale?, loss, gradient?), which gives the gradient of the logits if there is a scale: in their place if it is f32, as
+    another buffer of a chunk (its last operand) if it is bf16, as the products of the gradients take it where the
+    weight is bf16; then those products. `tokens` is read whole: a row's target is the next row's token. `biasKernel` adds the gradient's column
     sums to the bias's gradient. Results: the loss of each token (0 where the mask does not hold or no next token
     exists; not scaled), then the gradients of input, weight and bias.
   }];
-  let arguments = (ins Caa_TokenF32:$input, Caa_Matrix:$weight, Optional<Caa_Row>:$bias, Caa_Token:$tokens,
+  let arguments = (ins Caa_TokenReal:$input, Caa_Matrix:$weight, Optional<Caa_Row>:$bias, Caa_Token:$tokens,
                        Caa_Token:$mask, Optional<Caa_Head>:$scale, FlatSymbolRefAttr:$kernel,
                        OptionalAttr<FlatSymbolRefAttr>:$biasKernel);
   let results = (outs Caa_TokenF32:$loss, Variadic<AnyRankedTensor>:$gradients);
@@ -97,7 +98,7 @@ def Caa_HeadLossRowsOp : Caa_Op<"head_loss_rows", [Pure, AttrSizedOperandSegment
   let summary = "The loss of each row of logits and, with `scale`, scale times its gradient";
   let arguments = (ins Caa_TokenF32:$logits, Optional<Caa_Row>:$bias, Caa_Token:$tokens, Caa_Token:$mask,
                        Optional<Caa_Head>:$scale);
-  let results = (outs Caa_TokenF32:$loss, Optional<Caa_TokenF32>:$gradient);
+  let results = (outs Caa_TokenF32:$loss, Optional<Caa_TokenReal>:$gradient);
   let assemblyFormat = [{
     $logits (`bias` `(` $bias^ `)`)? `tokens` `(` $tokens `)` `mask` `(` $mask `)` (`scale` `(` $scale^ `)`)?
     `:` functional-type(operands, results) attr-dict

@@ -19,7 +19,7 @@ def Caa_HeadLossOp : Caa_Op<"head_loss"> {
     holds to the loss `name`, as `loss` does. With results, it also gives the gradients of input, weight (and bias) for a
     gradient of the loss of 1, seeded by `loss_scale index`. Made by the head-loss fusion.
   }];
-  let arguments = (ins Caa_TokenF32:$input, Caa_Matrix:$weight, Optional<Caa_Row>:$bias, Caa_Token:$tokens,
+  let arguments = (ins Caa_TokenReal:$input, Caa_Matrix:$weight, Optional<Caa_Row>:$bias, Caa_Token:$tokens,
                        Caa_Token:$mask, StrAttr:$name, I64Attr:$index);
   let results = (outs Variadic<AnyRankedTensor>:$gradients);
   let assemblyFormat = [{

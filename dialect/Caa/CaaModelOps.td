@@ -25,7 +25,11 @@ def Caa_ParameterOp : Caa_Op<"parameter", [Symbol, HasParent<"::mlir::ModuleOp">
 }
 
 def Caa_ParamOp : Caa_Op<"param", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "Reads a parameter";
+  let summary = "Reads a parameter, or its copy in bf16";
+  let description = [{
+    With a result of the parameter's type it is the parameter (fp32). With the same sizes in bf16 it is the copy rounded to
+    bf16 that a GPU keeps of every parameter and refreshes after each step (buffer kind `PARAMETER_BF16`).
+  }];
   let arguments = (ins FlatSymbolRefAttr:$name);
   let results = (outs AnyRankedTensor:$value);
   let assemblyFormat = "$name `:` type($value) attr-dict";

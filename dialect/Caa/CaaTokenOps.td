@@ -107,9 +107,10 @@ def Caa_LinearOp : Caa_Differentiable<"linear"> {
   let summary = "x W^T + b: the whole value, heads flattened, to the result's heads and width";
   let description = [{
     x: [B, T, h, n], weight: [H N, h n], bias: [H N], result: [B, T, H, N]. A matrix product through the runtime's table.
+    Products take two operands of f32 or two of bf16, sum in f32, and may round their result to bf16 as they write it.
   }];
-  let arguments = (ins Caa_TokenF32:$input, Caa_Matrix:$weight, Optional<Caa_Row>:$bias);
-  let results = (outs Caa_TokenF32:$result);
+  let arguments = (ins Caa_TokenReal:$input, Caa_Matrix:$weight, Optional<Caa_Row>:$bias);
+  let results = (outs Caa_TokenReal:$result);
   let assemblyFormat = "$input `,` $weight (`,` $bias^)? `:` functional-type(operands, $result) attr-dict";
   let hasVerifier = 1;
 }
@@ -117,7 +118,7 @@ def Caa_LinearOp : Caa_Differentiable<"linear"> {
 def Caa_EmbedOp : Caa_Differentiable<"embed"> {
   let summary = "Rows of a table: [B, T, 1, 1] integers and [V, N] give [B, T, 1, N]. An index outside the table reads its nearest row";
   let arguments = (ins Caa_Token:$index, Caa_Matrix:$table);
-  let results = (outs Caa_TokenF32:$result);
+  let results = (outs Caa_TokenReal:$result);
   let assemblyFormat = "$index `,` $table `:` functional-type(operands, $result) attr-dict";
   let hasVerifier = 1;
 }

@@ -9,14 +9,16 @@ LogicalResult LinearInputGradOp::verify() {
   Shape gradient = shapeOf(getGradient()), in = shapeOf(getResult()), weight = shapeOf(getWeight());
   if (weight.heads != gradient.heads * gradient.width || weight.width != in.heads * in.width)
     return emitOpError("weight must be [") << gradient.heads * gradient.width << ", " << in.heads * in.width << "]";
-  return success();
+  return verifyFactors(*this, getGradient(), getWeight());
 }
 
 LogicalResult LinearWeightGradOp::verify() {
   Shape gradient = shapeOf(getGradient()), in = shapeOf(getInput()), weight = shapeOf(getResult());
   if (weight.heads != gradient.heads * gradient.width || weight.width != in.heads * in.width)
     return emitOpError("result must be [") << gradient.heads * gradient.width << ", " << in.heads * in.width << "]";
-  return success();
+  if (!elementOf(getResult()).isF32())
+    return emitOpError("gives an f32 gradient");
+  return verifyFactors(*this, getGradient(), getInput());
 }
 
 LogicalResult EmbedGradOp::verify() {
@@ -47,12 +49,18 @@ LogicalResult HeadLossOp::verify() {
   if (tokens.heads != 1 || tokens.width != 1 || mask.heads != 1 || mask.width != 1 ||
       !elementOf(getMask()).isInteger(1))
     return emitOpError("takes one token and one truth value per token");
-  SmallVector<Type> types = {getInput().getType(), getWeight().getType()};
+  SmallVector<Value> operands = {getInput(), getWeight()};
   if (getBias())
-    types.push_back(getBias().getType());
-  if (getNumResults() != 0 && !llvm::equal(getResultTypes(), types))
+    operands.push_back(getBias());
+  auto isGradient = [](Value gradient, Value of) { // in f32, whatever the operand's type; the input's may be rounded
+    return cast<RankedTensorType>(gradient.getType()).getShape() == cast<RankedTensorType>(of.getType()).getShape() &&
+           (elementOf(gradient).isF32() || (isTokenwise(of.getType()) && elementOf(gradient).isBF16()));
+  };
+  if (getNumResults() != 0 && (getNumResults() != operands.size() || !llvm::all_of(llvm::zip(getResults(), operands), [&](auto pair) {
+        return isGradient(std::get<0>(pair), std::get<1>(pair));
+      })))
     return emitOpError("gives no gradient, or those of input, weight and bias");
-  return success();
+  return verifyFactors(*this, getInput(), getWeight());
 }
 
 } // namespace caa

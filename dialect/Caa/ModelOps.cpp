@@ -25,7 +25,10 @@ static LogicalResult verifyParameterUse(Operation *op, FlatSymbolRefAttr name, T
 }
 
 LogicalResult ParamOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyParameterUse(*this, getNameAttr(), getValue().getType(), symbols);
+  auto type = cast<RankedTensorType>(getValue().getType());
+  if (type.getElementType().isBF16()) // the copy
+    type = RankedTensorType::get(type.getShape(), Float32Type::get(getContext()));
+  return verifyParameterUse(*this, getNameAttr(), type, symbols);
 }
 
 LogicalResult AccumulateOp::verifySymbolUses(SymbolTableCollection &symbols) {

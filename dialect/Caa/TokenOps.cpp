@@ -39,6 +39,12 @@ LogicalResult MapOp::verify() {
   return success();
 }
 
+LogicalResult verifyFactors(Operation *op, Value a, Value b) {
+  if (elementOf(a) != elementOf(b))
+    return op->emitOpError("multiplies ") << elementOf(a) << " by " << elementOf(b) << ": both must be f32, or both bf16";
+  return success();
+}
+
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
 LogicalResult LinearOp::verify() {
@@ -47,7 +53,7 @@ LogicalResult LinearOp::verify() {
     return emitOpError("weight must be [") << out.heads * out.width << ", " << in.heads * in.width << "]";
   if (getBias() && cast<RankedTensorType>(getBias().getType()).getDimSize(0) != weight.heads)
     return emitOpError("bias must have ") << weight.heads << " components";
-  return success();
+  return verifyFactors(*this, getInput(), getWeight());
 }
 
 LogicalResult EmbedOp::verify() {
@@ -56,6 +62,8 @@ LogicalResult EmbedOp::verify() {
     return emitOpError("index must be one integer per token");
   if (out.heads != 1 || out.width != shapeOf(getTable()).width)
     return emitOpError("result must be one head as wide as the table");
+  if (elementOf(getResult()) != elementOf(getTable()))
+    return emitOpError("result must have the table's element type");
   return success();
 }
 

@@ -1,6 +1,7 @@
 // Which ops of an entry function share a kernel. See Grouping.h.
 #include "passes/Kernels/Grouping.h"
 
+#include "dialect/Caa/Rounding.h"
 #include "mlir/IR/Remarks.h"
 
 using namespace mlir;
@@ -50,6 +51,8 @@ Role EntryGroups::classify(Operation *op) const {
     return Role::Single;
   if (isa<IndexOp, HasNextOp, AsHeadOp, BroadcastOp>(op))
     return Role::Free;
+  if (auto map = dyn_cast<MapOp>(op); map && isWidening(map))
+    return Role::Free; // what is in memory is bf16
   auto isFreeOrInMemory = [&](Value value) { return isInMemory(value) || roleOf(value.getDefiningOp()) == Role::Free; };
   if (isa<SliceOp, ReshapeOp>(op) && isFreeOrInMemory(op->getOperand(0)))
     return Role::Free;

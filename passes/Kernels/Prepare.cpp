@@ -196,16 +196,17 @@ private:
     unsigned next = 1;
     Value biasArgument = bias ? arguments[next++] : Value();
     Value tokens = arguments[next++], mask = arguments[next++];
-    auto rows = HeadLossRowsOp::create(body, location, loss, scale ? logits : Type(), arguments[0], biasArgument,
+    Type gradient = tokenwiseType(1, shapeOf(head.getWeight()).heads, elementOf(head.getWeight())); // as products take it
+    auto rows = HeadLossRowsOp::create(body, location, loss, scale ? gradient : Type(), arguments[0], biasArgument,
                                        tokens, mask, scale ? arguments[next] : Value());
     finishKernel(kernel, rows.getResults(), {});
-    if (scale)
+    if (scale && gradient == logits)
       kernel.setResultAttr(1, "caa.in_place", builder.getI64IntegerAttr(0));
     kernel = kernels.add(kernel, "head_loss");
 
     FlatSymbolRefAttr columnSum;
     if (bias && scale) {
-      func::FuncOp sum = createKernel(location, logits);
+      func::FuncOp sum = createKernel(location, gradient);
       OpBuilder inner = OpBuilder::atBlockEnd(&sum.getBody().front());
       Value total = ReduceTokensOp::create(inner, location, bias.getType(), sum.getArgument(0));
       finishKernel(sum, total, {0});

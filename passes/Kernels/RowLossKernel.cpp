@@ -62,7 +62,7 @@ public:
         f.store(f.zeros(1, 1, f32), loss, {row, zero, zero});
       if (result)
         f.forColumns(width, tileColumns, {}, [&](Value column, int64_t columns, ValueRange) {
-          f.store(f.zeros(1, columns, f32), result, {row, zero, column});
+          f.store(f.zeros(1, columns, resultElement()), result, {row, zero, column});
           return TileFunction::Scalars{};
         });
     }
@@ -133,6 +133,8 @@ private:
     Value quotient = f.map1({factor, total}, 1, 1, f32, [&](OpBuilder &b, ValueRange v) -> Value {
       return arith::DivFOp::create(b, location, v[0], v[1]);
     });
+    if (!resultElement().isF32())
+      return storeRounded(target, largest, quotient);
     f.forColumns(width, tileColumns, {}, [&](Value column, int64_t columns, ValueRange) {
       Value tile = f.map1({loadLogits(column, columns), largest, quotient}, 1, columns, f32,
                           [&](OpBuilder &b, ValueRange v) -> Value {
@@ -145,6 +147,27 @@ private:
         f.map1({f.load(result, {row, zero, target}, 1, 1), factor}, 1, 1, f32,
                [&](OpBuilder &b, ValueRange v) -> Value { return arith::SubFOp::create(b, location, v[0], v[1]); });
     f.store(atTarget, result, {row, zero, target});
+  }
+
+  Type resultElement() { return cast<MemRefType>(result.getType()).getElementType(); }
+
+  /// The gradient rounded: each column once, since a sum of rounded parts is not the rounded sum.
+  void storeRounded(Value target, Value largest, Value quotient) {
+    OpBuilder &b = f.getBuilder();
+    Value targetColumn = arith::IndexCastOp::create(b, location, b.getI64Type(), target);
+    f.forColumns(width, tileColumns, {}, [&](Value column, int64_t columns, ValueRange) {
+      Value numbers = tile::IotaOp::create(b, location, tileType(1, columns, b.getI64Type()), column);
+      Value tile = f.map1({loadLogits(column, columns), largest, quotient, factor, numbers, targetColumn}, 1, columns,
+                          resultElement(), [&](OpBuilder &b, ValueRange v) -> Value {
+                            Value slope = arith::MulFOp::create(b, location, exponential(b, v[0], v[1]), v[2]);
+                            Value less = arith::SubFOp::create(b, location, slope, v[3]);
+                            Value isTarget = arith::CmpIOp::create(b, location, arith::CmpIPredicate::eq, v[4], v[5]);
+                            slope = arith::SelectOp::create(b, location, isTarget, less, slope);
+                            return arith::TruncFOp::create(b, location, resultElement(), slope);
+                          });
+      f.store(tile, result, {row, zero, column});
+      return TileFunction::Scalars{};
+    });
   }
 
   Value exponential(OpBuilder &b, Value value, Value largest) {

@@ -26,6 +26,17 @@ Value asDouble(OpBuilder &b, Location location, Value scalar) {
                            : Value(arith::SIToFPOp::create(b, location, f64, scalar));
 }
 
+/// A tile of f32 or bf16 as f32.
+Value asFloat(TileFunction &f, Value tile) {
+  auto type = cast<tile::TileType>(tile.getType());
+  Type f32 = f.getBuilder().getF32Type();
+  if (type.getElement() == f32)
+    return tile;
+  return f.map1(tile, type.getRows(), type.getColumns(), f32, [&](OpBuilder &b, ValueRange v) -> Value {
+    return arith::ExtFOp::create(b, f.getLocation(), f32, v[0]);
+  });
+}
+
 //===-- Reports --===//
 
 /// Count, sum, sum of squares, least and most, each a 1x1 tile of f64.
@@ -190,7 +201,7 @@ void lowerEmbedGrad(func::FuncOp source) {
                  Value high = arith::ConstantOp::create(b, location, b.getIntegerAttr(integer, table.heads - 1));
                  return arith::MinSIOp::create(b, location, arith::MaxSIOp::create(b, location, v[0], low), high);
                });
-    Value tile = f.load(gradient, {row, zero, column}, blockRows, columns);
+    Value tile = asFloat(f, f.load(gradient, {row, zero, column}, blockRows, columns));
     Value left = arith::SubIOp::create(b, location, rows, row);
     Value count = arith::MinUIOp::create(b, location, left, f.index(blockRows));
     tile::ScatterAddOp::create(b, location, tile, f.getOutput(0), index, column, count);
@@ -212,7 +223,7 @@ void lowerColumnSum(func::FuncOp source) {
   Value column = arith::MulIOp::create(b, location, f.item(), f.index(columns));
   Value sum = f.forRange(zero, f.extent(tile::Extent::Rows), blockRows, f.zeros(1, columns, f32),
                          [&](Value row, ValueRange carried) {
-                           Value tile = f.load(f.getInput(0), {row, zero, column}, blockRows, columns);
+                           Value tile = asFloat(f, f.load(f.getInput(0), {row, zero, column}, blockRows, columns));
                            Value part = f.reduce(tile::Combine::Add, tile, 1, columns);
                            return TileFunction::Scalars{
                                f.map1({carried[0], part}, 1, columns, f32, [&](OpBuilder &b, ValueRange v) -> Value {

@@ -75,7 +75,7 @@ SmallVector<Value> TokenEmitter::compute(Value value, const Place &place) {
     Value index = emit(embed.getIndex(), {{}, {}, 1});
     Value column = scopes.materialize(place.column);
     unsigned table = cast<BlockArgument>(embed.getTable()).getArgNumber();
-    return {tile::GatherOp::create(builder, function.getLocation(), tileType(rows, place.width, builder.getF32Type()),
+    return {tile::GatherOp::create(builder, function.getLocation(), tileType(rows, place.width, elementOf(value)),
                                    function.getInput(table), index, column)};
   }
   if (auto map = dyn_cast<MapOp>(op);

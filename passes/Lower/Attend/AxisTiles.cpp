@@ -76,7 +76,7 @@ Value Loader::headDot(OpBuilder &builder, const HeadValues &head, const AxisTile
   unsigned operand = *facts.operandNumber(one);
   Shape shape = shapeOf(attend->getOperand(operand));
   Value indices[] = {servingHead(builder, head.head, shape.heads), indexConstant(builder, location, 0)};
-  Type row = tile::TileType::get(builder.getContext(), 1, shape.width, builder.getF32Type());
+  Type row = tile::TileType::get(builder.getContext(), 1, shape.width, elementOf(attend->getOperand(operand)));
   Value vector = tile::LoadOp::create(builder, location, row, buffers[operand], indices);
   bool columns = layout.isColumns(tile.axis);
   return tile::DotOp::create(builder, location, layout.scalars(tile.axis, builder.getF32Type()), columns ? vector : many,

@@ -47,7 +47,21 @@ struct LowerAttend : impl::LowerAttendBase<LowerAttend> {
   }
 
   LogicalResult lower(func::FuncOp function, AttendOp attend);
+  Options optionsFor(AttendOp attend);
 };
+
+/// With the tile sizes of its role: what a work item holds and what it sweeps over.
+Options LowerAttend::optionsFor(AttendOp attend) {
+  Options options{tileQueries, tileKeys, bodies, keysAsRows};
+  auto reductions = attend.getReductionList();
+  bool holdsKeys = llvm::any_of(reductions, [](ReductionAttr r) { return r.getAxis() == Axis::Queries; });
+  bool ranks = llvm::any_of(reductions, [](ReductionAttr r) { return r.getKind() == ReductionKind::Kth; });
+  auto first = [](std::initializer_list<int64_t> sizes) { return *llvm::find_if(sizes, [](int64_t size) { return size > 0; }); };
+  int64_t &heldSize = holdsKeys ? options.keys : options.queries, &sweptSize = holdsKeys ? options.queries : options.keys;
+  heldSize = first({holdsKeys ? heldKeys : ranks ? heldRanking : 0, held, heldSize});
+  sweptSize = first({holdsKeys ? sweptQueries : ranks ? sweptRanking : 0, swept, sweptSize});
+  return options;
+}
 
 LogicalResult LowerAttend::lower(func::FuncOp function, AttendOp attend) {
   auto ret = cast<func::ReturnOp>(function.front().getTerminator());
@@ -76,7 +90,7 @@ LogicalResult LowerAttend::lower(func::FuncOp function, AttendOp attend) {
     buffers.results[result.getResultNumber()] = entry->getArgument(function.getNumArguments() + n);
     buffers.accumulates[result.getResultNumber()] = bool(function.getResultAttr(n, "caa.accumulates"));
   }
-  Options options{tileQueries, tileKeys, bodies, keysAsRows};
+  Options options = optionsFor(attend);
   remarkOn(attend, options);
   FailureOr<ArrayAttr> grid = buildKernel(attend, buffers, options, builder);
   if (failed(grid))
@@ -85,8 +99,8 @@ LogicalResult LowerAttend::lower(func::FuncOp function, AttendOp attend) {
   kernel->setAttr("tile.kernel", builder.getUnitAttr());
   kernel->setAttr("tile.grid", *grid);
   kernel->setAttr("tile.flops", builder.getF64FloatAttr(flopsPerItem(attend, options)));
-  kernel->setAttr("tile.queries", builder.getI64IntegerAttr(tileQueries));
-  kernel->setAttr("tile.keys", builder.getI64IntegerAttr(tileKeys));
+  kernel->setAttr("tile.queries", builder.getI64IntegerAttr(options.queries));
+  kernel->setAttr("tile.keys", builder.getI64IntegerAttr(options.keys));
   unsigned inputs = function.getNumArguments(); // what is said of tensors is said of their buffers
   for (unsigned n = 0; n < inputs; ++n)
     kernel.setArgAttrs(n, function.getArgAttrDict(n));

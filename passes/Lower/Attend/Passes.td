@@ -18,6 +18,12 @@ def LowerAttend : Pass<"caa-lower-attend", "::mlir::ModuleOp"> {
   let options = [
     Option<"tileQueries", "queries", "int64_t", "32", "Queries per tile">,
     Option<"tileKeys", "keys", "int64_t", "32", "Keys per tile">,
+    Option<"held", "held", "int64_t", "0", "Tokens of the tile that a work item holds; 0: `queries` and `keys` say it. So for the next ones">,
+    Option<"swept", "swept", "int64_t", "0", "Tokens of the tiles that it sweeps over">,
+    Option<"heldKeys", "held-keys", "int64_t", "0", "The tile that it holds where that is of keys; 0: as `held`">,
+    Option<"sweptQueries", "swept-queries", "int64_t", "0", "The tiles that it sweeps over where it holds keys; 0: as `swept`">,
+    Option<"heldRanking", "held-ranking", "int64_t", "0", "The tile that it holds where it ranks; 0: as `held`">,
+    Option<"sweptRanking", "swept-ranking", "int64_t", "0", "The tiles that it sweeps over where it ranks; 0: as `swept`">,
     Option<"bodies", "bodies", "unsigned", "4", "Bodies of a sweep, at most">,
     Option<"keysAsRows", "keys-as-rows", "bool", "false", "Where a work item holds keys: make them the rows of pair tiles">
   ];

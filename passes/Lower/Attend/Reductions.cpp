@@ -32,14 +32,19 @@ static Value zeroOf(OpBuilder &builder, Location location, Type type) {
   return arith::ConstantOp::create(builder, location, builder.getZeroAttr(type));
 }
 
+/// A number as one of a narrower or the same type.
+static Value rounded(OpBuilder &builder, Location location, Value number, Type type) {
+  return number.getType() == type ? number : Value(arith::TruncFOp::create(builder, location, type, number));
+}
+
 Reduction::Reduction(const RegionFacts &facts, const Layout &layout, unsigned number)
     : facts(facts), layout(layout), attr(facts.attend().getReductionList()[number]), location(facts.attend().getLoc()), number(number),
       result(facts.attend().getFirstResult(number)), value(facts.valueOf(attr)), count(facts.countOf(attr)) {}
 
 int64_t Reduction::groupSize() const { return facts.attend().getNumHeads() / shapeOf(facts.attend().getResult(result)).heads; }
 
-tile::TileType Reduction::vectorType(Axis axis) const {
-  return layout.vectors(axis, cast<VectorType>(value.getType()).getDimSize(0), Float32Type::get(location.getContext()));
+tile::TileType Reduction::vectorType(Axis axis, Type element) const {
+  return layout.vectors(axis, cast<VectorType>(value.getType()).getDimSize(0), element ? element : Float32Type::get(location.getContext()));
 }
 
 SmallVector<Type> Reduction::stateTypes() const {
@@ -91,7 +96,7 @@ Reduction::Request Reduction::request(PairTile &pairs) const {
       weight = arith::MulFOp::create(inside, location, weight, scalar);
     if (pairs.inside)
       weight = arith::SelectOp::create(inside, location, pairs.inside, weight, zeroOf(inside, location, weight.getType()));
-    request.weights = pairs.map.yield(weight);
+    request.weights = pairs.map.yield(hasVector() ? asFactor(inside, weight) : weight);
     return request;
   }
   Value membership = pairs.cloner.get(yields[1]), member = membership;
@@ -121,6 +126,11 @@ Reduction::Request Reduction::request(PairTile &pairs) const {
   if (scalar)
     request.values = pairs.map.yield(scalar);
   return request;
+}
+
+/// A weight as the product with the values takes it: in their type.
+Value Reduction::asFactor(OpBuilder &builder, Value weight) const {
+  return rounded(builder, location, weight, cast<VectorType>(value.getType()).getElementType());
 }
 
 Value Reduction::weighted(OpBuilder &builder, Value weights, Value values, Value accumulator, Axis reduced) const {
@@ -154,8 +164,11 @@ SmallVector<Value> Reduction::stepSoftmax(OpBuilder &builder, const Request &req
   if (request.weights)
     e = arith::MulFOp::create(within, location, e, weigh.scalar(mapped[*request.weights]));
   weigh.yield(e);
+  unsigned last = 0; // what meets the values
   if (request.values)
-    weigh.yield(arith::MulFOp::create(within, location, e, weigh.scalar(mapped[*request.values])));
+    last = weigh.yield(arith::MulFOp::create(within, location, e, weigh.scalar(mapped[*request.values])));
+  else if (hasVector())
+    last = weigh.yield(asFactor(within, e));
   SmallVector<Value> weights = weigh.finish();
 
   auto shrunkPlus = [&](Value before, Value more) { // before * e^(old - new) + more
@@ -169,9 +182,9 @@ SmallVector<Value> Reduction::stepSoftmax(OpBuilder &builder, const Request &req
   };
   SmallVector<Value> next = {moved[0], shrunkPlus(state[1], along(builder, tile::Combine::Add, weights[0], layout.swept()))};
   if (hasVector())
-    next.push_back(weighted(builder, weights[0], pairs.swept.tiles.lookup(value), shrunkPlus(state[2], Value()), layout.swept()));
+    next.push_back(weighted(builder, weights[last], pairs.swept.tiles.lookup(value), shrunkPlus(state[2], Value()), layout.swept()));
   else if (value)
-    next.push_back(shrunkPlus(state[2], along(builder, tile::Combine::Add, weights[1], layout.swept())));
+    next.push_back(shrunkPlus(state[2], along(builder, tile::Combine::Add, weights[last], layout.swept())));
   return next;
 }
 
@@ -218,7 +231,10 @@ Value Reduction::share(OpBuilder &builder, const Request &request, ValueRange ma
 SmallVector<Value> Reduction::finish(OpBuilder &builder, ValueRange state, const AxisTile &held) const {
   switch (attr.getKind()) {
   case ReductionKind::Sum:
-    return {state[0]};
+    if (!elementOf(facts.attend().getResult(result)).isBF16())
+      return {state[0]};
+    return {map(builder, location, vectorType(layout.held, builder.getBF16Type()), {state[0]},
+                [&](OpBuilder &inside, ValueRange x) { return rounded(inside, location, x[0], inside.getBF16Type()); })};
   case ReductionKind::Kth:
     return {tile::ThresholdOp::create(builder, location, scalars(builder.getF32Type()), state[0], held.tiles.lookup(count))};
   case ReductionKind::Max:
@@ -243,8 +259,11 @@ SmallVector<Value> Reduction::finish(OpBuilder &builder, ValueRange state, const
   SmallVector<Value> ends = end.finish();
   if (!value)
     return {ends[1]};
-  Value output = map(builder, location, cast<tile::TileType>(state[2].getType()), {state[2], ends[0]}, [&](OpBuilder &at, ValueRange x) -> Value {
-    return arith::MulFOp::create(at, location, x[0], x[1]);
+  auto carried = cast<tile::TileType>(state[2].getType());
+  Type element = elementOf(facts.attend().getResult(result));
+  auto stored = hasVector() ? vectorType(layout.held, element) : carried;
+  Value output = map(builder, location, stored, {state[2], ends[0]}, [&](OpBuilder &at, ValueRange x) -> Value {
+    return rounded(at, location, arith::MulFOp::create(at, location, x[0], x[1]), element);
   });
   return {output, ends[1]};
 }

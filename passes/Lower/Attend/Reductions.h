@@ -47,8 +47,9 @@ public:
 
 private:
   tile::TileType scalars(mlir::Type element) const { return layout.scalars(layout.held, element); }
-  tile::TileType vectorType(Axis axis) const;
+  tile::TileType vectorType(Axis axis, mlir::Type element = {}) const; // f32 without an element
   bool hasVector() const { return value && llvm::isa<mlir::VectorType>(value.getType()); }
+  mlir::Value asFactor(mlir::OpBuilder &builder, mlir::Value weight) const;
   mlir::Value weighted(mlir::OpBuilder &builder, mlir::Value weights, mlir::Value values, mlir::Value accumulator, Axis reduced) const;
   mlir::Value along(mlir::OpBuilder &builder, tile::Combine combine, mlir::Value pairs, Axis reduced) const;
   llvm::SmallVector<mlir::Value> stepSoftmax(mlir::OpBuilder &builder, const Request &request, mlir::ValueRange mapped,
