@@ -24,6 +24,15 @@ StringRef phaseName(Phase phase) {
   return names[unsigned(phase)];
 }
 
+/// Work items hold the rows of every pair tile: two warpgroups of 64 rows, and what they sweep over passes through shared memory.
+static attend::LowerAttendOptions gpuAttends() {
+  attend::LowerAttendOptions options;
+  options.held = 128;
+  options.swept = 64;
+  options.keysAsRows = true;
+  return options;
+}
+
 void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &options) {
   switch (phase) {
   case Phase::Differentiate:
@@ -41,6 +50,13 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
     passes.addPass(createFuseHeadLoss());
     passes.addPass(createCanonicalizerPass());
     passes.addPass(createCSEPass());
+    if (options.gpu) { // more multiprocessors than heads of keys: a work item per tile
+      passes.addPass(attend::createSplitAttends());
+      passes.addPass(createCanonicalizerPass());
+      passes.addPass(createCSEPass());
+      if (options.precision == "bf16")
+        passes.addPass(createStoreRounded());
+    }
     passes.addPass(createRecompute());
     break;
   case Phase::FormKernels:
@@ -48,7 +64,7 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
     break;
   case Phase::LowerKernels:
     passes.addPass(createLowerTokenwise());
-    passes.addPass(attend::createLowerAttend());
+    passes.addPass(attend::createLowerAttend(options.gpu ? gpuAttends() : attend::LowerAttendOptions()));
     break;
   default:
     break;

@@ -720,6 +720,61 @@ func.func @f(%a: tensor<?x?x4x8xf32>, %b: tensor<?x?x2x8xf32>) {
   return
 }
 
+// -----
+
+func.func @f(%x: tensor<?x?x1x8xbf16>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{multiplies 'bf16' by 'f32': both must be f32, or both bf16}}
+  %y = caa.linear %x, %w : (tensor<?x?x1x8xbf16>, tensor<4x8xf32>) -> tensor<?x?x1x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%g: tensor<?x?x1x4xf32>, %x: tensor<?x?x1x8xbf16>) {
+  // expected-error @+1 {{multiplies 'f32' by 'bf16'}}
+  %y = caa.linear_weight_grad %g, %x : (tensor<?x?x1x4xf32>, tensor<?x?x1x8xbf16>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%g: tensor<?x?x1x4xbf16>, %x: tensor<?x?x1x8xbf16>) {
+  // expected-error @+1 {{gives an f32 gradient}}
+  %y = caa.linear_weight_grad %g, %x : (tensor<?x?x1x4xbf16>, tensor<?x?x1x8xbf16>) -> tensor<4x8xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%t: tensor<?x?x1x1xi32>, %w: tensor<4x8xbf16>) {
+  // expected-error @+1 {{result must have the table's element type}}
+  %y = caa.embed %t, %w : (tensor<?x?x1x1xi32>, tensor<4x8xbf16>) -> tensor<?x?x1x8xf32>
+  return
+}
+
+// -----
+
+caa.parameter @w : tensor<4x8xf32> {init = #caa.init<ones>}
+func.func @f() {
+  // expected-error @+1 {{reads @w as 'tensor<8x4xf32>', which is 'tensor<4x8xf32>'}}
+  %w = caa.param @w : tensor<8x4xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x?x4x8xbf16>, %b: tensor<?x?x2x8xbf16>) {
+  // expected-error @+1 {{gives the wrong element type}}
+  %r:2 = caa.attend queries(%a) keys(%b) heads() reductions [#caa.reduce<softmax over keys, value = 0>]
+      : (tensor<?x?x4x8xbf16>, tensor<?x?x2x8xbf16>) -> (tensor<?x?x4x8xbf16>, tensor<?x?x4x1xbf16>) {
+  ^bb0(%x0: i64, %x1: i64, %x2: vector<8xbf16>, %x3: vector<8xbf16>):
+    %s = caa.dot %x2, %x3 : vector<8xbf16>
+    %m = arith.cmpi sle, %x1, %x0 : i64
+    caa.yield %s, %m : f32, i1
+  }
+  return
+}
+
 //===-- Kernels --------------------------------------------------------------------------------------------------------===//
 
 // -----

@@ -17,7 +17,16 @@ using namespace mlir;
 
 namespace caa::test {
 
-double roundTo(Type type, double value) { return type.isF32() ? double(float(value)) : value; }
+/// The nearest number with 8 significant bits, ties to even.
+static double roundToBf16(double value) {
+  int exponent = 0;
+  double fraction = std::frexp(value, &exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
+}
+
+double roundTo(Type type, double value) {
+  return type.isF32() ? double(float(value)) : type.isBF16() ? roundToBf16(value) : value;
+}
 
 static double compare(arith::CmpIPredicate predicate, double a, double b) {
   using P = arith::CmpIPredicate;
@@ -133,11 +142,8 @@ static double raw(Operation *op, const std::vector<double> &x) {
     return 1 / (1 + std::exp(-x[0]));
   if (isa<SoftplusOp>(op))
     return std::max(x[0], 0.0) + std::log1p(std::exp(-std::fabs(x[0])));
-  if (isa<RoundBf16Op>(op)) { // the nearest number with 8 significant bits, ties to even
-    int exponent = 0;
-    double fraction = std::frexp(x[0], &exponent);
-    return std::ldexp(std::nearbyint(std::ldexp(fraction, 8)), exponent - 8);
-  }
+  if (isa<RoundBf16Op>(op))
+    return roundToBf16(x[0]);
   if (isa<arith::BitcastOp>(op))
     return op->getOperand(0).getType().isF32() ? double(std::bit_cast<int32_t>(float(x[0])))
                                                : double(std::bit_cast<float>(int32_t(int64_t(x[0]))));

@@ -48,7 +48,7 @@ protected:
     return kernels;
   }
 
-  void checkAll(StringRef file, Tiles tiles) {
+  void checkAll(StringRef file, Tiles tiles, bool rounds = false) {
     OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>((Twine(CAA_TEST_INPUTS) + "/" + file).str(), &context);
     ASSERT_TRUE(module);
     PassManager manager(&context);
@@ -61,8 +61,14 @@ protected:
     manager.addPass(createFactorAttend());
     manager.addPass(createCanonicalizerPass());
     manager.addPass(createCSEPass());
+    if (tiles.held) { // as GPUs want it
+      manager.addPass(attend::createSplitAttends());
+      manager.addPass(createCanonicalizerPass());
+    }
     ASSERT_TRUE(succeeded(manager.run(*module)));
     tensors = outline(*module);
+    if (rounds)
+      roundRows();
     OwningOpRef<ModuleOp> lowered = lower(tiles);
     unsigned seed = std::random_device()(), adjoints = 0;
     for (auto kernel : tensors->getOps<func::FuncOp>()) {
@@ -81,6 +87,13 @@ protected:
 TEST_F(Adjoints, OfDenseAttention) { checkAll("dense.mlir", {16, 8}); }
 TEST_F(Adjoints, OfContextAdaptiveAttention) { checkAll("caa.mlir", {8, 16}); }
 TEST_F(Adjoints, OfAMixtureThatIsInNoModel) { checkAll("mixture.mlir", {8, 8, true}); }
+
+// What a GPU runs: adjoints in two kernels, both with the held tokens as rows.
+constexpr Tiles heldRows = {.keysAsRows = true, .held = 16, .swept = 8};
+TEST_F(Adjoints, OfDenseAttentionWithRowsOfBf16) { checkAll("dense.mlir", heldRows, true); }
+TEST_F(Adjoints, OfContextAdaptiveAttentionWithRowsOfBf16) { checkAll("caa.mlir", heldRows, true); }
+TEST_F(Adjoints, OfAMixtureWithRowsOfBf16) { checkAll("mixture.mlir", heldRows, true); }
+TEST_F(Adjoints, OfContextAdaptiveAttentionInTwoKernels) { checkAll("caa.mlir", heldRows); }
 
 } // namespace
 } // namespace caa::test

@@ -25,6 +25,21 @@ TEST_F(LowerAttend, GivesEveryAttendItsDefinitionAtAllLengthsAndTileSizes) {
   }
 }
 
+TEST_F(LowerAttend, GivesEveryAttendItsDefinitionWithRowsOfBf16) {
+  roundRows();
+  ASSERT_TRUE(succeeded(verify(*tensors)));
+  unsigned seed = std::random_device()();
+  for (Tiles tiles : {Tiles{.keysAsRows = true, .held = 16, .swept = 8}, Tiles{.held = 8, .swept = 16}}) {
+    OwningOpRef<ModuleOp> lowered = lower(tiles);
+    for (auto function : tensors->getOps<func::FuncOp>())
+      for (int64_t length : {1, 17, 45}) {
+        check(*lowered, function.getName(), length, ++seed, "seed " + std::to_string(seed));
+        if (HasFatalFailure())
+          return;
+      }
+  }
+}
+
 TEST_F(LowerAttend, VisitsOnlyTilesThatASetReaches) {
   OwningOpRef<ModuleOp> lowered = lower({8, 8});
   const int64_t tiles = 12, length = 8 * tiles, batch = 2;
