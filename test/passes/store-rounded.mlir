@@ -55,8 +55,8 @@ func.func @gradients(%x: tensor<?x?x1x8xf32>, %dy: tensor<?x?x1x16xf32>) -> tens
 // CHECK:     %[[E:.*]] = caa.embed %arg0, %{{.*}} : (tensor<?x?x1x1xi32>, tensor<100x8xbf16>) -> tensor<?x?x1x8xbf16>
 // CHECK:     %[[N:.*]] = caa.as_head %{{.*}} : tensor<8xbf16> -> tensor<1x8xbf16>
 // CHECK-NOT: caa.as_row
-// CHECK:     %[[H:.*]] = caa.map(%[[N]]) : (tensor<1x8xbf16>) -> tensor<1x8xf32>
 // CHECK:     %[[X:.*]] = caa.map(%[[E]]) : (tensor<?x?x1x8xbf16>) -> tensor<?x?x1x8xf32>
+// CHECK:     %[[H:.*]] = caa.map(%[[N]]) : (tensor<1x8xbf16>) -> tensor<1x8xf32>
 // CHECK:     caa.map(%[[X]], %[[H]])
 // CHECK:     caa.slice %{{.*}} : tensor<?x?x1x8xbf16> -> tensor<?x?x1x4xbf16>
 func.func @moves(%tokens: tensor<?x?x1x1xi32>) -> tensor<?x?x1x4xf32> {
@@ -83,9 +83,10 @@ func.func @moves(%tokens: tensor<?x?x1x1xi32>) -> tensor<?x?x1x4xf32> {
 // CHECK-SAME: (tensor<?x?x2x8xbf16>, tensor<?x?x2x1xf32>, tensor<?x?x2x8xbf16>) -> (tensor<?x?x2x8xbf16>, tensor<?x?x2x1xf32>)
 // CHECK-NEXT: ^bb0(%{{.*}}: i64, %{{.*}}: i64, %{{.*}}: vector<8xbf16>, %{{.*}}: f32, %{{.*}}: vector<8xbf16>)
 // CHECK:   caa.dot %{{.*}}, %{{.*}} : vector<8xbf16>
-// CHECK: %[[A:.*]] = caa.map(%[[O]]#0)
-// CHECK: %[[B:.*]] = caa.map(%[[O]]#0)
-// CHECK: return %[[A]], %[[B]]
+// CHECK: %[[A:.*]] = caa.map(%[[O]]#0) : (tensor<?x?x2x8xbf16>) -> tensor<?x?x2x8xf32>
+// CHECK: caa.map(%[[A]])
+// CHECK: %[[B:.*]] = caa.map(%[[O]]#0) : (tensor<?x?x2x8xbf16>) -> tensor<?x?x2x8xf32>
+// CHECK: caa.map(%[[B]])
 func.func @attention(%q: tensor<?x?x2x8xf32>, %k: tensor<?x?x2x8xf32>, %w: tensor<?x?x2x1xf32>) -> (tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>) {
   %qr = caa.round %q : tensor<?x?x2x8xf32>
   %kr = caa.round %k : tensor<?x?x2x8xf32>

@@ -1,6 +1,8 @@
 // Kernels of the attends in attends.mlir, run by the tile interpreter, against the definition of attend in float64.
 #include "test/passes/LowerAttend/AttendFixture.h"
 
+#include "mlir/IR/Verifier.h"
+
 using namespace mlir;
 
 namespace caa::test {
