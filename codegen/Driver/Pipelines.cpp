@@ -50,7 +50,7 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
     passes.addPass(createFuseHeadLoss());
     passes.addPass(createCanonicalizerPass());
     passes.addPass(createCSEPass());
-    if (options.gpu) { // more multiprocessors than heads of keys: a work item per tile
+    if (options.isGpu()) { // more multiprocessors than heads of keys: a work item per tile
       passes.addPass(attend::createSplitAttends());
       passes.addPass(createCanonicalizerPass());
       passes.addPass(createCSEPass());
@@ -64,7 +64,7 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
     break;
   case Phase::LowerKernels:
     passes.addPass(createLowerTokenwise());
-    passes.addPass(attend::createLowerAttend(options.gpu ? gpuAttends() : attend::LowerAttendOptions()));
+    passes.addPass(attend::createLowerAttend(options.isGpu() ? gpuAttends() : attend::LowerAttendOptions()));
     break;
   default:
     break;
