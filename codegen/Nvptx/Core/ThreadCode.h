@@ -42,6 +42,7 @@ public:
   Value thread();     ///< threadIdx.x
   Value block();      ///< blockIdx.x
   Value blockCount(); ///< gridDim.x
+  using emit::Code::lane; ///< of a vector
   Value lane();       ///< thread & 31
   Value warp();       ///< thread / 32
   /// The same value, made uniform over the warp, so that ptxas may keep it in a uniform register.

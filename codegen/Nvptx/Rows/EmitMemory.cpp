@@ -140,7 +140,7 @@ SmallVector<Value> RowsEmitter::loadVector(Value address, Type element, int64_t 
     if (whole != words)
       loaded = LLVM::BitcastOp::create(code.builder, code.loc, whole, loaded);
     for (int64_t n = 0; n < piece; ++n) {
-      Value value = piece == 1 ? loaded : static_cast<emit::Code &>(code).lane(loaded, n);
+      Value value = piece == 1 ? loaded : code.lane(loaded, n);
       if (element.isInteger(1))
         value = code.compare(ICmpPredicate::ne, value, code.integer(0, code.i8));
       values.push_back(value);

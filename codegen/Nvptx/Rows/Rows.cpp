@@ -2,6 +2,7 @@
 #include "codegen/Nvptx/Rows/Rows.h"
 
 #include "codegen/Nvptx/Rows/RowsEmitter.h"
+#include "codegen/Nvptx/Rows/TableKernel.h"
 
 using namespace mlir;
 
@@ -17,9 +18,10 @@ bool takesRows(func::FuncOp kernel, caa_target) {
 }
 
 FailureOr<LaunchInfo> emitRows(func::FuncOp kernel, ModuleOp module, caa_target target) {
-  OwningOpRef<func::FuncOp> prepared = kernel.clone();
-  RowsPlan plan(*prepared);
-  Frame frame(*prepared, module, target, {});
+  if (isTableKernel(kernel))
+    return emitTableKernel(kernel, module, target);
+  RowsPlan plan(kernel);
+  Frame frame(kernel, module, target, {});
   RowsEmitter emitter(frame, plan);
   if (failed(emitter.run()))
     return failure();
