@@ -1,6 +1,7 @@
 // Which passes make up each phase, in order.
 #include "codegen/Driver/Pipelines.h"
 #include "codegen/Cpu/TileToCpu.h"
+#include "codegen/Nvptx/Rows/ShapeRows.h"
 #include "codegen/Schedule/Schedule.h"
 #include "dialect/Caa/CaaDialect.h"
 #include "dialect/Tile/TileDialect.h"
@@ -65,6 +66,8 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
   case Phase::LowerKernels:
     passes.addPass(createLowerTokenwise());
     passes.addPass(attend::createLowerAttend(options.isGpu() ? gpuAttends() : attend::LowerAttendOptions()));
+    if (options.isGpu())
+      passes.addPass(nvptx::createShapeRows());
     break;
   default:
     break;
@@ -83,6 +86,7 @@ void registerPasses() {
   registerLowerAttendPasses();
   registerSchedulePasses();
   cpu::registerCpuPasses();
+  nvptx::registerShapeRows();
 }
 
 } // namespace caa

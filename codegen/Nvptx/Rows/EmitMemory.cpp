@@ -22,9 +22,9 @@ void RowsEmitter::findHazards() {
   DenseSet<Value> written;
   frame.kernel.walk([&](Operation *op) {
     if (auto load = dyn_cast<tile::LoadOp>(op))
-      accesses[load.getSource()].push_back({load.getTile(), accessOf(load)});
+      accesses[load.getSource()].push_back({load.getTile(), emit::accessOf(load)});
     else if (auto store = dyn_cast<tile::StoreOp>(op)) {
-      accesses[store.getTarget()].push_back({store.getTile(), accessOf(store)});
+      accesses[store.getTarget()].push_back({store.getTile(), emit::accessOf(store)});
       written.insert(store.getTarget());
     }
   });
@@ -68,7 +68,7 @@ int64_t RowsEmitter::divisorOf(Value index, int depth) {
 Value RowsEmitter::baseOf(const emit::Access &access, int64_t &alignment) {
   MemRefType type = access.type();
   int64_t rank = type.getRank();
-  alignment = access.rows > 1 || access.transposed ? access.rowStride() : 0;
+  alignment = access.rows > 1 ? access.rowStride() : 0;
   Value offset = code.index(0);
   int64_t inner = 1;
   for (int64_t axis = rank - 1; axis >= 0; --axis) {
@@ -177,7 +177,7 @@ static Value keptRow(ThreadCode &code, const RowsPlan &plan, Value row, int64_t 
 }
 
 void RowsEmitter::emitLoad(tile::LoadOp load) {
-  emit::Access access = accessOf(load);
+  emit::Access access = emit::accessOf(load);
   separate(access.buffer);
   Held held = shape(load.getTile());
   tile::TileType type = load.getTile().getType();
@@ -194,7 +194,7 @@ void RowsEmitter::emitLoad(tile::LoadOp load) {
     }
     return code.address(base, element, code.mul(number, code.index(stride)));
   };
-  if (access.transposed) {
+  if (load.getTransposed()) {
     int64_t slot = 0;
     for (const Segment &segment : plan.segmentsOf(load.getTile()))
       for (int64_t turn = 0; turn < segment.turns; ++turn) {
@@ -231,7 +231,7 @@ void RowsEmitter::emitLoad(tile::LoadOp load) {
 }
 
 void RowsEmitter::emitStore(tile::StoreOp store) {
-  emit::Access access = accessOf(store);
+  emit::Access access = emit::accessOf(store);
   separate(access.buffer);
   Held held = tiles[store.getTile()];
   tile::TileType type = store.getTile().getType();
@@ -250,7 +250,7 @@ void RowsEmitter::emitStore(tile::StoreOp store) {
   };
   Value firstColumn = plan.columnThreads > 1 ? code.compare(ICmpPredicate::eq, columnThread, code.word(0)) : Value();
   Value firstRow = plan.rowThreads > 1 ? code.compare(ICmpPredicate::eq, rowThread, code.word(0)) : Value();
-  if (access.transposed) {
+  if (store.getTransposed()) {
     when(firstRow, [&] {
       int64_t slot = 0;
       for (const Segment &segment : plan.segmentsOf(store.getTile()))

@@ -3,7 +3,7 @@
 
 #include "codegen/Nvptx/Rows/Rows.h"
 #include "codegen/Nvptx/Rows/TableKernel.h"
-#include "dialect/Tile/Access.h"
+#include "codegen/Llvm/Access.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -133,8 +133,8 @@ std::optional<SmallVector<Combination>> match(scf::ForOp loop) {
       !llvm::equal(map.getResults(), loop.getBody()->getTerminator()->getOperands()))
     return std::nullopt;
   for (tile::LoadOp load : loads) {
-    tile::Access access = accessOf(load);
-    if (access.rows != 1 || access.heads || access.transposed || access.rowAxis() != 0 || !access.type().isDynamicDim(0) ||
+    emit::Access access = emit::accessOf(load);
+    if (access.rows != 1 || access.heads || load.getTransposed() || access.rowAxis() != 0 || !access.type().isDynamicDim(0) ||
         access.indices[0] != loop.getInductionVar() || !isa<FloatType>(load.getTile().getType().getElement()))
       return std::nullopt;
     for (Value index : access.indices.drop_front())
@@ -169,7 +169,7 @@ void widen(scf::ForOp loop, ArrayRef<Combination> combinations) {
   Location loc = loop.getLoc();
   OpBuilder builder(loop);
   int64_t columns = 1;
-  for (const Combination &combination : combinations)
+  for (Combination combination : combinations)
     columns = std::max(columns, combination.load.getTile().getType().getColumns());
   int64_t rows = std::clamp<int64_t>(elementsAtOnce / columns, 1, mostRowsAtOnce);
   loop.setStep(arith::ConstantIndexOp::create(builder, loc, rows));
