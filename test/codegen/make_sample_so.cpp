@@ -1,11 +1,12 @@
-// make_sample_so OUT.so: writes the hand-made sample program, for tests of the runtime's loader.
-#include "test/codegen/SampleProgram.h"
+// make_sample_so OUT.so [gpu]: writes the hand-made sample program, or the one for the fake driver, for tests of the runtime.
+#include "test/codegen/GpuSample.h"
 
 #include "llvm/Support/raw_ostream.h"
 
 int main(int argc, char **argv) {
-  if (argc != 2) {
-    llvm::errs() << "usage: make_sample_so OUT.so\n";
+  const bool gpu = argc == 3 && llvm::StringRef(argv[2]) == "gpu";
+  if (argc != 2 && !gpu) {
+    llvm::errs() << "usage: make_sample_so OUT.so [gpu]\n";
     return 2;
   }
   llvm::Expected<caa::ObjectBytes> kernels = caa::test::sampleKernels();
@@ -15,7 +16,8 @@ int main(int argc, char **argv) {
   }
   std::vector<caa::ObjectBytes> objects;
   objects.push_back(std::move(*kernels));
-  if (llvm::Error error = caa::writeSharedObject(argv[1], caa::test::sampleProgram(), caa::test::sampleTexts(), std::move(objects))) {
+  auto program = gpu ? caa::test::gpuSampleProgram() : caa::test::sampleProgram();
+  if (llvm::Error error = caa::writeSharedObject(argv[1], program, caa::test::sampleTexts(), std::move(objects))) {
     llvm::errs() << llvm::toString(std::move(error)) << "\n";
     return 1;
   }

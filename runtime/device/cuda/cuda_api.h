@@ -72,7 +72,7 @@ enum : int { // CUtensorMapDataType and the enumerations beside it
   CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0,
 };
 
-struct alignas(64) CUtensorMap {
+struct alignas(128) CUtensorMap {
   uint64_t opaque[16];
 };
 
