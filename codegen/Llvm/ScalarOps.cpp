@@ -57,6 +57,25 @@ struct ScalarEmitter {
     return code.select(code.bitAnd(inexact, negative), moved, quotient);
   }
 
+  // 64 bits whatever else is narrow: the products need them all. The fraction's 24 bits fit a signed 32-bit integer.
+  Value random() {
+    Type wide = code.vector(code.i64, lanes);
+    auto number = [&](uint64_t value) { return code.integer(int64_t(value), wide); };
+    auto mixed = [&](Value z, uint64_t shift) { return code.bitXor(z, make<LLVM::LShrOp>(z, number(shift))); };
+    Value h = number(0);
+    for (Value integer : in) {
+      if (integer.getType() != wide)
+        integer = make<LLVM::SExtOp>(wide, integer);
+      Value z = code.add(code.bitXor(h, integer), number(0x9E3779B97F4A7C15ull));
+      z = code.mul(mixed(z, 30), number(0xBF58476D1CE4E5B9ull));
+      z = code.mul(mixed(z, 27), number(0x94D049BB133111EBull));
+      h = mixed(z, 31);
+    }
+    Value top = make<LLVM::TruncOp>(code.vector(code.i32, lanes), make<LLVM::LShrOp>(h, number(40)));
+    Type real = code.vector(code.f32, lanes);
+    return code.fmul(make<LLVM::SIToFPOp>(real, top), code.real(1.0 / 16777216, real));
+  }
+
   Value powi(Value base, int64_t n) {
     bool inverse = n < 0;
     uint64_t left = inverse ? 0 - uint64_t(n) : uint64_t(n);
@@ -198,6 +217,8 @@ struct ScalarEmitter {
   }
 
   Value emitCaa(Operation *op) {
+    if (isa<caa::RandomOp>(op))
+      return random();
     Type type = in[0].getType();
     Value one = code.real(1.0, type), zero = code.real(0.0, type);
     return TypeSwitch<Operation *, Value>(op)

@@ -28,6 +28,15 @@ def Caa_SoftplusOp : Caa_Unary<"softplus", "log(1 + e^x) without overflow; slope
 def Caa_ClipOp : Caa_Unary<"clip", "min(max(x, 0), 1); slope 1 inside (0, 1), 0 outside and at both kinks">;
 def Caa_RoundBf16Op : Caa_Unary<"round_bf16", "Rounds to the nearest bf16, ties to even; slope 1">;
 
+def Caa_RandomOp : Caa_Op<"random", [Pure]> {
+  let summary = "A number in [0, 1) drawn by hashing integers: the same for the same integers, everywhere";
+  let description = "h = 0; for each integer h = splitmix64(h ^ integer), which adds its increment first; then the top 24 bits / 2^24.";
+  let arguments = (ins Variadic<I64>:$integers);
+  let results = (outs F32:$result);
+  let assemblyFormat = "$integers attr-dict";
+  let hasVerifier = 1;
+}
+
 def Caa_YieldOp : Caa_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["MapOp", "AttendOp"]>]> {
   let summary = "Ends the region of a map or an attend";
   let arguments = (ins Variadic<AnyType>:$values);
@@ -214,6 +223,13 @@ def Caa_ReduceTokensOp : Caa_Op<"reduce_tokens", [Pure]> {
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$value `:` type($value) `->` type($result) attr-dict";
   let hasVerifier = 1;
+}
+
+def Caa_CumsumOp : Caa_Differentiable<"cumsum", [SameOperandsAndResultType]> {
+  let summary = "The sum of a row's tokens up to each one, itself included; `reverse`: from each one to the row's end";
+  let arguments = (ins Caa_TokenF32:$value, UnitAttr:$reverse);
+  let results = (outs Caa_TokenF32:$result);
+  let assemblyFormat = "$value `:` type($value) attr-dict";
 }
 
 def Caa_BroadcastOp : Caa_Differentiable<"broadcast"> {

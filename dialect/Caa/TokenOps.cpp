@@ -7,6 +7,10 @@ namespace caa {
 
 static bool divides(int64_t part, int64_t whole) { return part > 0 && whole % part == 0; }
 
+LogicalResult RandomOp::verify() {
+  return getIntegers().empty() ? emitOpError("needs an integer to hash") : success();
+}
+
 LogicalResult MapOp::verify() {
   if (getNumResults() == 0)
     return emitOpError("needs a result");

@@ -64,8 +64,6 @@ bool AttendWriter::collect(const PairRef &node) {
   }
   case Op::Pick:
     return e.refuse(node->location, "`pick` by positions"), false;
-  case Op::Random:
-    return e.refuse(node->location, "`random`"), false;
   case Op::SumHeads:
     return e.refuse(node->location, "`sum_heads` of a pair value"), false;
   case Op::MeanHeads:

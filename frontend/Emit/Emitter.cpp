@@ -326,6 +326,11 @@ MValue Emitter::rope(const Val &x, double theta, const Val &result, Location loc
   return RopeOp::create(builder, loc, typeOf(result), value, table, /*inverse=*/false);
 }
 
+MValue Emitter::cumsum(const Val &x, Location loc) {
+  MValue value = real(x, loc);
+  return value ? CumsumOp::create(builder, loc, value, /*reverse=*/false) : MValue();
+}
+
 // With parameters -----------------------------------------------------------------------------------------------------
 
 MValue Emitter::perHeadParameter(const Parameter &p, Location loc) { return parameter(p, p.shape.back() != 1, loc); }

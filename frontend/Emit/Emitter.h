@@ -46,6 +46,7 @@ public:
   mlir::Value concat(const std::vector<Value> &values, const Value &result, mlir::Location loc);
   mlir::Value reshape(const Value &x, const Value &result, mlir::Location loc);
   mlir::Value unitNorm(const Value &x, const Value &result, mlir::Location loc);
+  mlir::Value cumsum(const Value &x, mlir::Location loc);
   mlir::Value rope(const Value &x, double theta, const Value &result, mlir::Location loc);
 
   mlir::Value perHeadParameter(const Parameter &parameter, mlir::Location loc);

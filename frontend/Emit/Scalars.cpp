@@ -124,6 +124,12 @@ MValue Scalars::apply(Fn fn, ArrayRef<Operand> operands, Elem elem) {
       common = b.getI1Type();
     return compare(fn, convert(operands[0], common), convert(operands[1], common));
   }
+  if (fn == Fn::Random) {
+    SmallVector<MValue> integers;
+    for (const Operand &operand : operands)
+      integers.push_back(convert(operand, b.getI64Type()));
+    return convert(RandomOp::create(b, loc, b.getF32Type(), integers), type);
+  }
   if (fn == Fn::Where)
     return select(convert(operands[0], b.getI1Type()), convert(operands[1], type), convert(operands[2], type));
   if (fn == Fn::Convert || fn == Fn::Stop)

@@ -69,7 +69,7 @@ struct Constant {
 enum class Fn {
   Add, Sub, Mul, Div, FloorDiv, Rem, Pow, Neg, Min, Max,
   Exp, Log, Log2, Sqrt, Abs, Floor, Ceil, Sigmoid, LogSigmoid, Silu, Gelu, Relu, Elu, Tanh, Softplus, Softcap, Clip,
-  Lt, Le, Gt, Ge, Eq, Ne, And, Or, Not, Where, Stop, Convert
+  Lt, Le, Gt, Ge, Eq, Ne, And, Or, Not, Where, Stop, Convert, Random
 };
 
 // Exact evaluation of an arithmetic function; nullopt where the result is no finite number.

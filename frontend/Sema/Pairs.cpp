@@ -260,11 +260,16 @@ Value Evaluator::randomCall(const Expr &call, const Bound &bound) {
       }
       return *result;
     }
-    if (wants())
-      emitter.refuse(here(call.loc), "`random`");
+    if (wants()) {
+      std::vector<Value> values;
+      for (const Operand &operand : operands)
+        values.push_back(operand.value);
+      result->ir = emitter.map(Fn::Random, values, *result, here(call.loc));
+    }
     return *result;
   }
-  auto n = node(PairNode::Op::Random, call.loc);
+  auto n = node(PairNode::Op::Apply, call.loc);
+  n->fn = Fn::Random;
   for (const Operand &operand : operands) {
     PairRef arg = toPair(operand.value, *operand.expr);
     if (!arg)

@@ -97,7 +97,7 @@ struct PairNode {
   enum class Op {
     Constant, PerHead, AtI, AtJ, I, J, Causal, // leaves
     Apply,                                     // fn of args
-    Dot, Pick, Random, SumHeads, MeanHeads,
+    Dot, Pick, SumHeads, MeanHeads,
     Window, // args: w, [ramp]
     Top, Mass, // args: k, by
     Softmax, Normalize // args: the score of each part

@@ -32,6 +32,8 @@ class LowerTokenwisePass : public impl::LowerTokenwiseBase<LowerTokenwisePass> {
         lowerReportSum(function);
       else if (isa<ReduceTokensOp>(first))
         lowerColumnSum(function);
+      else if (isa<CumsumOp>(first))
+        lowerCumsum(function);
       else
         lowerTokens(function);
     }

@@ -24,22 +24,24 @@ Shape tileShape(Value value) {
   return type.getRank() == 1 ? Shape{1, type.getDimSize(0)} : shapeOf(type);
 }
 
-TileFunction::TileFunction(func::FuncOp source, ArrayRef<unsigned> byBatch)
+/// The same with batch and length as two axes.
+static MemRefType bufferByBatch(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  return MemRefType::get(type.getShape(), storedElement(type.getElementType()));
+}
+
+TileFunction::TileFunction(func::FuncOp source, ArrayRef<unsigned> byBatch, bool outputsByBatch)
     : source(source), builder(source.getContext()), location(source.getLoc()) {
   SmallVector<Type> buffers;
-  for (auto [number, type] : llvm::enumerate(source.getBody().getArgumentTypes())) {
-    auto tensor = cast<RankedTensorType>(type);
-    buffers.push_back(llvm::is_contained(byBatch, number)
-                          ? MemRefType::get(tensor.getShape(), storedElement(tensor.getElementType()))
-                          : bufferOf(type));
-  }
+  for (auto [number, type] : llvm::enumerate(source.getBody().getArgumentTypes()))
+    buffers.push_back(llvm::is_contained(byBatch, number) ? bufferByBatch(type) : bufferOf(type));
   for (auto [number, output] : llvm::enumerate(source.getBody().front().getTerminator()->getOperands())) {
     if (auto inPlace = source.getResultAttrOfType<IntegerAttr>(number, "caa.in_place")) {
       outputs.push_back(inPlace.getInt());
       continue;
     }
     outputs.push_back(buffers.size());
-    buffers.push_back(bufferOf(output.getType()));
+    buffers.push_back(outputsByBatch ? bufferByBatch(output.getType()) : bufferOf(output.getType()));
   }
   builder.setInsertionPoint(source);
   kernel = func::FuncOp::create(builder, location, source.getSymName(), builder.getFunctionType(buffers, {}));

@@ -19,8 +19,8 @@ class TileFunction {
 public:
   /// Starts the kernel: buffers for the inputs, then for the outputs (none for an output in the place of an input), and
   /// an empty body. The token-wise inputs in `byBatch` keep batch and length as two axes: all tokens, even in a loop
-  /// over chunks of rows.
-  explicit TileFunction(mlir::func::FuncOp source, llvm::ArrayRef<unsigned> byBatch = {});
+  /// over chunks of rows. With `outputsByBatch`, the outputs do too.
+  explicit TileFunction(mlir::func::FuncOp source, llvm::ArrayRef<unsigned> byBatch = {}, bool outputsByBatch = false);
 
   /// Puts the kernel in the place of its source, with the grid and an estimate of a work item's operations.
   void finish(llvm::ArrayRef<tile::TermAttr> grid, double flops);
@@ -83,5 +83,7 @@ void lowerEmbedGrad(mlir::func::FuncOp source);
 void lowerReport(mlir::func::FuncOp source);
 void lowerReportSum(mlir::func::FuncOp source);
 void lowerColumnSum(mlir::func::FuncOp source);
+/// Running sums: a component of a row per work item.
+void lowerCumsum(mlir::func::FuncOp source);
 
 } // namespace caa

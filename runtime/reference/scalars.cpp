@@ -11,10 +11,18 @@ namespace caa::reference {
 enum class ScalarProgram::Code : uint8_t {
   Constant, Copy, Negate, Add, Sub, Mul, Div, Max, Min, FloorDiv, CeilDiv, TruncDiv, Rem, And, Or, Xor, Select, Truncate,
   Eq, Ne, Lt, Le, Gt, Ge, Dot, Exp, Exp2, Log, Log2, Sqrt, Rsqrt, Tanh, Abs, Floor, Ceil, Pow, Erf, Sin, Cos, Sigmoid,
-  Softplus, Clip, NegateTruth
+  Softplus, Clip, NegateTruth, Random
 };
 
 static double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+
+/// The next state of splitmix64 from `seed`, as the language hashes: its increment is added first.
+static uint64_t splitmix64(uint64_t seed) {
+  seed += 0x9E3779B97F4A7C15u;
+  seed = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9u;
+  seed = (seed ^ (seed >> 27)) * 0x94D049BB133111EBu;
+  return seed ^ (seed >> 31);
+}
 
 bool ScalarProgram::lookUp(const Op &op, Instruction &instruction) {
   static const std::map<std::string, Code> codes = {
@@ -31,7 +39,7 @@ bool ScalarProgram::lookUp(const Op &op, Instruction &instruction) {
       {"math.absi", Code::Abs}, {"math.floor", Code::Floor}, {"math.ceil", Code::Ceil}, {"math.powf", Code::Pow},
       {"math.fpowi", Code::Pow}, {"math.ipowi", Code::Pow}, {"math.erf", Code::Erf}, {"math.sin", Code::Sin},
       {"math.cos", Code::Cos}, {"caa.sigmoid", Code::Sigmoid}, {"caa.softplus", Code::Softplus}, {"caa.clip", Code::Clip},
-      {"caa.round_bf16", Code::Copy}, {"caa.dot", Code::Dot}};
+      {"caa.random", Code::Random}, {"caa.round_bf16", Code::Copy}, {"caa.dot", Code::Dot}};
   static const std::map<std::string, Code> predicates = {
       {"eq", Code::Eq}, {"ne", Code::Ne}, {"slt", Code::Lt}, {"sle", Code::Le}, {"sgt", Code::Gt}, {"sge", Code::Ge},
       {"oeq", Code::Eq}, {"one", Code::Ne}, {"une", Code::Ne}, {"ueq", Code::Eq}, {"olt", Code::Lt}, {"ole", Code::Le},
@@ -68,13 +76,17 @@ Result<ScalarProgram> ScalarProgram::compile(const Body &body) {
   for (const Op &op : body.ops) {
     Instruction instruction{};
     int in[3] = {0, 0, 0};
-    if (op.in.size() > 3 || op.out.size() != 1)
+    bool isRandom = op.name == "caa.random";
+    if ((op.in.size() > 3 && !isRandom) || op.out.size() != 1)
       return internalError("oracle: " + op.name + " has an unexpected form in a region");
     for (size_t n = 0; n < op.in.size(); ++n) {
       auto found = number.find(op.in[n]);
       if (found == number.end())
         return internalError("oracle: a region of " + op.name + " reads a value from outside");
-      in[n] = found->second;
+      if (isRandom)
+        instruction.integers.push_back(found->second);
+      else
+        in[n] = found->second;
     }
     instruction.a = in[0], instruction.b = in[1], instruction.c = in[2];
     if (op.name == "arith.sitofp" || op.name == "arith.extsi" || op.name == "arith.trunci") {
@@ -148,6 +160,13 @@ void ScalarProgram::run(double *r, const double *const *rows) const {
     case Code::Sigmoid: out = sigmoid(a); break;
     case Code::Softplus: out = std::fmax(a, 0.0) + std::log1p(std::exp(-std::fabs(a))); break;
     case Code::Clip: out = a <= 0 ? 0 : a >= 1 ? 1 : a; break;
+    case Code::Random: {
+      uint64_t hash = 0;
+      for (int integer : op.integers)
+        hash = splitmix64(hash ^ uint64_t(int64_t(r[integer])));
+      out = double(hash >> 40) / double(1 << 24);
+      break;
+    }
     }
   }
 }

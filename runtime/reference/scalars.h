@@ -30,6 +30,7 @@ private:
     Code code;
     int out, a, b, c;
     double constant;
+    std::vector<int> integers; ///< what `random` hashes
   };
   static bool lookUp(const Op &op, Instruction &instruction);
 

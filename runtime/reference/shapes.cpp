@@ -1,4 +1,5 @@
-// Ops that move components: copies under another shape, slices, concatenations, sums and broadcasts over heads and width.
+// Ops that move components: copies under another shape, slices, concatenations, sums and broadcasts over heads and
+// width; running sums.
 #include "runtime/reference/token_ops.h"
 
 namespace caa::reference {
@@ -118,6 +119,28 @@ Status reverseBroadcast(Context &context, const Op &op) {
     for (int64_t c = 0; c < g.width(); ++c)
       target(gradient, g, t, h, c) += g.row(t, h)[c];
   });
+  return {};
+}
+
+Status runCumsum(Context &context, const Op &op) {
+  Tensor result = context.in(op, 0);
+  for (int64_t t = 0; t < result.tokens(); ++t)
+    for (int64_t c = 0; c < result.heads() * result.width() && t % context.length != 0; ++c)
+      result.row(t, 0)[c] += result.row(t - 1, 0)[c];
+  context.values[op.out[0]] = std::move(result);
+  return {};
+}
+
+/// Of each row, from its end: what all later sums got.
+Status reverseCumsum(Context &context, const Op &op) {
+  Tensor later = context.gradients[op.out[0]];
+  Tensor &gradient = context.gradient(op.in[0]);
+  for (int64_t t = later.tokens() - 1; t >= 0; --t)
+    for (int64_t c = 0; c < later.heads() * later.width(); ++c) {
+      if ((t + 1) % context.length != 0)
+        later.row(t, 0)[c] += later.row(t + 1, 0)[c];
+      gradient.row(t, 0)[c] += later.row(t, 0)[c];
+    }
   return {};
 }
 

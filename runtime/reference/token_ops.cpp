@@ -213,6 +213,7 @@ const std::map<std::string, Rule> &rules() {
       {"caa.concat", {runConcat, reverseConcat}},
       {"caa.reduce_width", {runReduce, reverseReduce}},
       {"caa.reduce_heads", {runReduce, reverseReduce}},
+      {"caa.cumsum", {runCumsum, reverseCumsum}},
       {"caa.broadcast", {runBroadcast, reverseBroadcast}},
       {"caa.cross_entropy", {runCrossEntropy, reverseCrossEntropy}},
       {"caa.loss", {runLoss, reverseLoss}},

@@ -20,6 +20,7 @@ CAA_ORACLE_RULE(Slice);
 CAA_ORACLE_RULE(Concat);
 CAA_ORACLE_RULE(Reduce);
 CAA_ORACLE_RULE(Broadcast);
+CAA_ORACLE_RULE(Cumsum);
 #undef CAA_ORACLE_RULE
 
 } // namespace caa::reference

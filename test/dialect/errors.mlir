@@ -1,6 +1,34 @@
 // Every verifier of the caa dialect, refusing what it is there to refuse.
 // RUN: caa-opt %s -split-input-file -verify-diagnostics
 
+//===-- cumsum --------------------------------------------------------------------------------------------------------===//
+
+func.func @f(%a: tensor<4x8xf32>) {
+  // expected-error @+1 {{must be token-wise value of f32}}
+  %r = "caa.cumsum"(%a) : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x?x1x8xf32>) {
+  // expected-error @+1 {{requires the same type for all operands and results}}
+  %r = "caa.cumsum"(%a) : (tensor<?x?x1x8xf32>) -> tensor<?x?x8x1xf32>
+  return
+}
+
+// -----
+
+//===-- random --------------------------------------------------------------------------------------------------------===//
+
+func.func @f() {
+  // expected-error @+1 {{needs an integer to hash}}
+  %r = caa.random
+  return
+}
+
+// -----
+
 //===-- map -----------------------------------------------------------------------------------------------------------===//
 
 func.func @f(%a: tensor<?x?x1x8xf32>) {

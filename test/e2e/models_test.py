@@ -59,7 +59,7 @@ class Models(ModelTest):
         weights = random_parameters(self.parameters(library), generator)
         tokens = generator.integers(0, SMALL["vocab"], (1, 1))
         found = self.evaluate(library, weights, tokens)
-        exact = decoders.qwen_logits({n: jnp.asarray(w, jnp.float64) for n, w in weights.items()}, jnp.asarray(tokens[0]), SMALL, "dense")
+        exact = decoders.qwen_logits({n: jnp.asarray(w, jnp.float64) for n, w in weights.items()}, jnp.asarray(tokens[0]), SMALL, "dense")[0]
         check(found["logits"][0], exact, 1e-5, "logits of one token")
         for name in weights:
             self.assertEqual(np.abs(found["d_" + name]).max(), 0, name)
@@ -110,6 +110,27 @@ class Models(ModelTest):
     def test_differential(self):
         names = ("vocab", "dim", "layers", "ffn", "context", "heads", "kv_heads", "head_dim")
         self.compare("differential", SMALL | {"kv_heads": 4}, "differential", names)
+
+    def test_adaptive_span(self):
+        cfg = SMALL | {"adaptive_span.reach": 24, "adaptive_span.ramp": 5, "adaptive_span.price": 0.01}
+        self.compare("adaptive_span", cfg, "adaptive_span", sets=[f"{n}={v}" for n, v in cfg.items() if "." in n])
+
+    def test_longformer(self):
+        # Every eighth token or so is a global one; two of eight heads are dilated.
+        cfg = SMALL | {"heads": 8, "longformer.mark": 5, "vocab": 11, "context": 128}
+        self.compare("longformer", cfg, "longformer", lengths=(33, 97), sets=["longformer.mark=5"])
+
+    def test_document(self):
+        self.compare("document", SMALL, "by_document")
+
+    def test_forgetting(self):
+        self.compare("forgetting", SMALL | {"theta": 0}, "forgetting", lengths=(33, None))
+
+    def test_power(self):
+        self.compare("power", SMALL, "power")
+
+    def test_fast_dense(self):
+        self.compare("fast_dense", SMALL | {"theta": 0}, "fast")
 
 
 if __name__ == "__main__":

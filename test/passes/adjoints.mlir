@@ -40,6 +40,16 @@ func.func @spread(%x: tensor<?x?x2x1xf32> {caa.name = "x"}) -> tensor<?x?x4x8xf3
   return %0 : tensor<?x?x4x8xf32>
 }
 
+// What a running sum got at a token comes from all later tokens.
+// CHECK-LABEL: func.func @running.gradient
+// CHECK-SAME: %[[D:[^:]*]]: tensor<?x?x2x3xf32> {caa.name = "d_out"}
+// CHECK: %[[DX:.*]] = caa.cumsum %[[D]] : tensor<?x?x2x3xf32> {reverse}
+// CHECK: return %[[DX]]
+func.func @running(%x: tensor<?x?x2x3xf32> {caa.name = "x"}) -> tensor<?x?x2x3xf32> attributes {caa.export} {
+  %0 = caa.cumsum %x : tensor<?x?x2x3xf32>
+  return %0 : tensor<?x?x2x3xf32>
+}
+
 // A sum's adjoint is a broadcast, which the next map reads as it is.
 // CHECK-LABEL: func.func @energy.gradient
 // CHECK: %[[DX:.*]] = caa.map(%{{.*}}, %{{.*}}) : (tensor<?x?x4x8xf32>, tensor<?x?x2x1xf32>) -> tensor<?x?x4x8xf32>

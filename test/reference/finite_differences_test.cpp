@@ -156,6 +156,11 @@ TEST(TokenRules, ShapesMatchFiniteDifferences) {
   int wide = b.op("caa.broadcast", {heads}, tokenType(4, 5));
   checkGradients(b.finish(b.op("caa.reduce_width", {wide}, tokenType(4, 1))), 2, 2);
 }
+TEST(TokenRules, RunningSumsOfSeveralRowsMatchFiniteDifferences) {
+  Builder b;
+  int x = b.input("x", tokenType(2, 3));
+  checkGradients(b.finish(b.op("caa.cumsum", {x}, tokenType(2, 3))), 2, 5);
+}
 TEST(TokenRules, CrossEntropyMatchesFiniteDifferences) {
   Builder b;
   int logits = b.input("logits", tokenType(1, 7)), tokens = b.input("tokens", tokenType(1, 1, "i32"));

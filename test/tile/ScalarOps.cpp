@@ -138,6 +138,16 @@ static double raw(Operation *op, const std::vector<double> &x) {
     return std::ceil(x[0]);
   if (isa<math::AbsFOp>(op))
     return std::fabs(x[0]);
+  if (isa<RandomOp>(op)) {
+    uint64_t h = 0;
+    for (double integer : x) {
+      h = (h ^ uint64_t(int64_t(integer))) + 0x9E3779B97F4A7C15ull;
+      h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9ull;
+      h = (h ^ (h >> 27)) * 0x94D049BB133111EBull;
+      h ^= h >> 31;
+    }
+    return double(h >> 40) / 16777216.0;
+  }
   if (isa<SigmoidOp>(op))
     return 1 / (1 + std::exp(-x[0]));
   if (isa<SoftplusOp>(op))

@@ -52,6 +52,13 @@ LogicalResult ReduceHeadsOp::buildAdjoint(OpBuilder &builder, ValueRange gradien
   return success();
 }
 
+/// A token's value is in the sums of all tokens from it on.
+LogicalResult CumsumOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, ArrayRef<bool>,
+                                     MutableArrayRef<Value> operandGradients) {
+  operandGradients[0] = CumsumOp::create(builder, getLoc(), gradients[0], !getReverse());
+  return success();
+}
+
 LogicalResult BroadcastOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, ArrayRef<bool> wanted,
                                         MutableArrayRef<Value> operandGradients) {
   if (wanted[0])

@@ -202,7 +202,7 @@ template <typename Numbers> Fact<Numbers> Intervals<Numbers>::compute(mlir::Oper
       f.high = n.apply(op, {a.high});
     return f;
   }
-  if (isa<SigmoidOp>(op))
+  if (isa<SigmoidOp, RandomOp>(op))
     return range(0, 1, type);
   if (isa<math::TanhOp, math::SinOp, math::CosOp>(op))
     return range(-1, 1, type);

@@ -1,10 +1,12 @@
 """Every attention of models/, written again from its paper in JAX: one function each, dense masks, no cleverness.
 
 Arguments: p (the layer's parameters by their short names), q, k, v after norm and rotation and plain_q, plain_k before it
-([T, heads, width]), x ([T, dim]), cfg (the model's constants), layer. Result: [T, heads, width].
+([T, heads, width]), x ([T, dim]), tokens and doc ([T]), cfg (the model's constants), layer. Result: [T, heads, width], or that
+and a dictionary of the losses of the layer.
 """
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def rope(x, theta, positions=None):
@@ -150,3 +152,84 @@ def differential(p, plain_q, plain_k, v, layer, cfg, **_):
     a = weights(scores(q1, k1) / jnp.sqrt(d), seen)
     b = weights(scores(q2, k2) / jnp.sqrt(d), seen)
     return (1 - start) * rms_norm(mixed(a - lam * b, v, plain_q.shape[1]), p["subln.weight"])
+
+
+def adaptive_span(p, q, k, v, cfg, **_):
+    """A reach per head, z between 0 and 1 times the most it can be, with a soft edge; longer reaches cost."""
+    reach, ramp = cfg.get("adaptive_span.reach", 1024), cfg.get("adaptive_span.ramp", 32)
+    s = scores(q, k) / jnp.sqrt(q.shape[-1])
+    span = jnp.broadcast_to(reach * p["z"].T + ramp, q.shape[:2])
+    out = mixed(weights(s, soft_window(span, ramp, len(q))), v, q.shape[1])
+    return out, {"span": jnp.mean(cfg.get("adaptive_span.price", 2e-6) * reach * p["z"])}
+
+
+def by_document(p, q, k, v, doc, **_):
+    s = scores(q, k) / jnp.sqrt(q.shape[-1])
+    return mixed(weights(s, causal(len(q)) & (doc[:, None] == doc[None])), v, q.shape[1])
+
+
+def longformer(p, q, k, v, x, tokens, layer, cfg, **_):
+    """Ordinary queries see a window and the special keys; special ones see everything before, by projections of their own."""
+    length, heads, width = q.shape
+    theta = cfg.get("theta", 1e6)
+
+    def project(name):
+        return (x @ p[f"global.{name}.weight"].T).reshape(length, -1, width)
+
+    a = rope(rms_norm(project("q_proj"), p["global.q_norm.weight"]), theta)
+    b = rope(rms_norm(project("k_proj"), p["global.k_norm.weight"]), theta)
+    window = 32 * (1 + layer // 2)
+    special = tokens == cfg.get("longformer.mark", 198)
+    rate = jnp.where(jnp.arange(heads) < heads / 4, 2, 1)[:, None, None]
+    near = (delta(length)[None] < window * rate) & (delta(length)[None] % rate == 0)
+    mine = causal(length) & (near | special[None, None, :]) & ~special[None, :, None]
+    everything = causal(length) & special[:, None]
+    local = mixed(weights(scores(q, k) / jnp.sqrt(width), mine), v, heads)
+    return local + mixed(weights(scores(a, b) / jnp.sqrt(width), everything), project("v_proj"), heads)
+
+
+def unit(x):
+    return x / jnp.sqrt(jnp.sum(x * x, -1, keepdims=True) + 1e-6)
+
+
+def normalised(w, member):
+    """m w / sum m w, 0 where that is 0 / 0."""
+    mw = jnp.where(member, w, 0.0)
+    total = jnp.sum(mw, -1, keepdims=True)
+    return mw / jnp.where(total != 0, total, 1.0)
+
+
+def fast(p, q, k, v, cfg, **_):
+    """The exponential of <q, k> of unit vectors, as its Taylor polynomial."""
+    x = scores(unit(q), unit(k))
+    f = 1 + x + x * x / 2 if cfg.get("fast.p", 2) == 2 else 1 + x
+    return mixed(normalised(f, causal(len(q))), v, q.shape[1])
+
+
+def forgotten(p, x):
+    """The running sum of log sigmoid(f), f a number per token and head."""
+    return jnp.cumsum(jax.nn.log_sigmoid(x @ p["f_proj.weight"].T + p["f_proj.bias"]), axis=0)
+
+
+def forgetting(p, q, k, v, x, **_):
+    total = forgotten(p, x).T
+    s = scores(q, k) / jnp.sqrt(q.shape[-1]) + total[:, :, None] - total[:, None, :]
+    return mixed(weights(s, causal(len(q))), v, q.shape[1])
+
+
+def power(p, q, k, v, x, **_):
+    total = forgotten(p, x).T
+    fade = jnp.exp(jnp.where(causal(len(q)), total[:, :, None] - total[:, None, :], 0.0))
+    return mixed(normalised(scores(q, k) ** 2 / q.shape[-1] * fade, causal(len(q))), v, q.shape[1])
+
+
+def random(*integers):
+    """The language's random numbers of broadcast integers: splitmix64, chained."""
+    h = np.uint64(0)
+    with np.errstate(over="ignore"):
+        for integer in integers:
+            z = (h ^ np.asarray(integer, np.int64).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            h = z ^ (z >> np.uint64(31))
+    return (h >> np.uint64(40)).astype(np.float64) / 2**24

@@ -19,8 +19,8 @@ def split_heads(x, width):
     return x.reshape(len(x), -1, width)
 
 
-def qwen_layer(p, x, cfg, layer, mix):
-    """One Qwen3 layer of one row [T, dim] (Qwen2 where there are biases and no q_norm)."""
+def qwen_layer(p, x, tokens, cfg, layer, mix):
+    """One Qwen3 layer of one row [T, dim] (Qwen2 where there are biases and no q_norm), and the sum of its attention's losses."""
     width = cfg["head_dim"]
     h = rms_norm(x, p["input_layernorm.weight"])
     own = within(p, "self_attn")
@@ -37,9 +37,10 @@ def qwen_layer(p, x, cfg, layer, mix):
         theta = cfg.get("theta", 1e6)
         turned = (rope(plain_q, theta), rope(plain_k, theta)) if theta > 0 else (plain_q, plain_k)
         a = getattr(attentions, mix)(p=own, q=turned[0], k=turned[1], v=v, x=h, plain_q=plain_q, plain_k=plain_k,
-                                     layer=layer, cfg=cfg)
+                                     tokens=tokens, doc=jnp.zeros_like(tokens), layer=layer, cfg=cfg)
+    a, losses = a if isinstance(a, tuple) else (a, {})
     x = x + a.reshape(len(x), -1) @ own["o_proj.weight"].T
-    return x + swiglu(within(p, "mlp"), rms_norm(x, p["post_attention_layernorm.weight"]))
+    return x + swiglu(within(p, "mlp"), rms_norm(x, p["post_attention_layernorm.weight"])), sum(losses.values())
 
 
 def mla(p, x, cfg):
@@ -55,12 +56,13 @@ def mla(p, x, cfg):
 
 
 def qwen_logits(parameters, tokens, cfg, mix):
-    """Logits of one row."""
+    """Logits of one row, and what its attentions add to the loss."""
     table = parameters["model.embed_tokens.weight"]
-    x = table[tokens]
+    x, extra = table[tokens], 0.0
     for layer in range(cfg["layers"]):
-        x = qwen_layer(within(parameters, f"model.layers.{layer}"), x, cfg, layer, mix)
-    return rms_norm(x, parameters["model.norm.weight"]) @ parameters.get("lm_head.weight", table).T
+        x, losses = qwen_layer(within(parameters, f"model.layers.{layer}"), x, tokens, cfg, layer, mix)
+        extra += losses
+    return rms_norm(x, parameters["model.norm.weight"]) @ parameters.get("lm_head.weight", table).T, extra
 
 
 def layer_norm(x, p):
@@ -69,7 +71,7 @@ def layer_norm(x, p):
 
 
 def gpt2_logits(parameters, tokens, cfg, mix=None):
-    """Logits of one row of GPT-2 (linear weights stored [out, in] here)."""
+    """The same of one row of GPT-2 (linear weights stored [out, in] here)."""
     p = within(parameters, "transformer")
     x = p["wte.weight"][tokens] + p["wpe.weight"][: len(tokens)]
     width = cfg["dim"] // cfg["heads"]
@@ -80,18 +82,20 @@ def gpt2_logits(parameters, tokens, cfg, mix=None):
         x = x + attentions.dense({}, q, k, v).reshape(len(x), -1) @ own["attn.c_proj.weight"].T + own["attn.c_proj.bias"]
         h = layer_norm(x, within(own, "ln_2")) @ own["mlp.c_fc.weight"].T + own["mlp.c_fc.bias"]
         x = x + jax.nn.gelu(h, approximate=True) @ own["mlp.c_proj.weight"].T + own["mlp.c_proj.bias"]
-    return layer_norm(x, within(p, "ln_f")) @ p["wte.weight"].T
+    return layer_norm(x, within(p, "ln_f")) @ p["wte.weight"].T, 0.0
 
 
-def loss_and_logits(parameters, tokens, cfg, mix, logits_of=qwen_logits):
-    """Mean next-token cross entropy over the rows of `tokens` [B, T] (from token prefix - 1 on in a prefix-LM), and the logits."""
-    logits = jax.vmap(lambda row: logits_of(parameters, row, cfg, mix))(tokens)
+def losses_and_logits(parameters, tokens, cfg, mix, logits_of=qwen_logits):
+    """What is trained: the mean next-token cross entropy over the rows of `tokens` [B, T] (from token prefix - 1 on in a prefix-LM) plus
+    the losses of the attentions; and the cross entropy alone with the logits."""
+    logits, extra = jax.vmap(lambda row: logits_of(parameters, row, cfg, mix))(tokens)
     each = -jnp.take_along_axis(jax.nn.log_softmax(logits[:, :-1], -1), tokens[:, 1:, None], -1)[..., 0]
     counted = jnp.arange(each.shape[1]) >= cfg.get("prefix", 0) - 1 if mix == "prefix_lm" else jnp.ones(each.shape[1], bool)
-    return jnp.sum(each * counted) / (jnp.sum(counted) * len(tokens)), logits
+    entropy = jnp.sum(each * counted) / (jnp.sum(counted) * len(tokens))
+    return entropy + jnp.mean(extra), (entropy, logits)
 
 
 def loss_logits_and_gradients(parameters, tokens, cfg, mix, logits_of=qwen_logits):
-    """The same with d loss / d parameter, by name."""
-    (loss, logits), gradients = jax.value_and_grad(loss_and_logits, has_aux=True)(parameters, tokens, cfg, mix, logits_of)
+    """The cross entropy, the logits, and the derivatives of what is trained by parameter."""
+    (_, (loss, logits)), gradients = jax.value_and_grad(losses_and_logits, has_aux=True)(parameters, tokens, cfg, mix, logits_of)
     return loss, logits, gradients

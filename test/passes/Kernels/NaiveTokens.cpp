@@ -127,6 +127,15 @@ private:
       make(result).data = data;
       return;
     }
+    if (auto running = dyn_cast<CumsumOp>(op))
+      return each(result, [&](Spot s) {
+        int64_t first = s.token - s.token % extents.length;
+        auto [from, to] = running.getReverse() ? std::pair(s.token, first + extents.length) : std::pair(first, s.token + 1);
+        double sum = 0;
+        for (int64_t t = from; t < to; ++t)
+          sum += read(in(0), {t, s.head, s.component}, headsOf(in(0)));
+        return sum;
+      });
     if (isa<BroadcastOp>(op))
       return each(result, [&](Spot s) { return read(in(0), s, shapeOf(result).heads); });
     if (auto slice = dyn_cast<SliceOp>(op))

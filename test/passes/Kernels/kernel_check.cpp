@@ -113,7 +113,7 @@ private:
     if (dynamic == 1)
       shape[0] = buffer.size() / rest;
     else if (dynamic == 2)
-      shape = buffer.shape;
+      std::copy_n(buffer.shape.begin(), 2, shape.begin());
     copy->shape = shape;
     kept.push_back(std::move(copy));
     return kept.back().get();

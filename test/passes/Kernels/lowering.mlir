@@ -53,6 +53,15 @@ func.func @sums(%q: !q) -> (tensor<?x?x4x1xf32>, !k, tensor<?x?x1x8xf32>, !q) {
   return %s, %g, %all, %c : tensor<?x?x4x1xf32>, !k, tensor<?x?x1x8xf32>, !q
 }
 
+// Running sums from both ends of each row, of numbers and of vectors.
+func.func @running(%q: !q, %n: tensor<?x?x4x1xf32>) -> (!q, !q, tensor<?x?x4x1xf32>, tensor<?x?x4x1xf32>) {
+  %0 = caa.cumsum %q : !q
+  %1 = caa.cumsum %q : !q {reverse}
+  %2 = caa.cumsum %n : tensor<?x?x4x1xf32>
+  %3 = caa.cumsum %n : tensor<?x?x4x1xf32> {reverse}
+  return %0, %1, %2, %3 : !q, !q, tensor<?x?x4x1xf32>, tensor<?x?x4x1xf32>
+}
+
 // Heads from a computed width and back; slices and concatenations.
 func.func @shapes(%x: !x, %q: !q) -> (!q, !x, tensor<?x?x2x16xf32>, !k, tensor<?x?x4x12xf32>) {
   %e = caa.map(%x) : (!x) -> !x {

@@ -1,0 +1,135 @@
+"""The attention of every model that has more than a softmax of positions, alone: forward and all gradients against its definition
+in float64 JAX and against the float64 interpreter, at lengths 1, 2, odd ones and ones beyond a tile, with grouped queries.
+"""
+import unittest
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+jax.config.update("jax_enable_x64", True)
+
+from harness import ModelTest, check  # noqa: E402
+from reference import attentions  # noqa: E402
+
+HEADS, KV_HEADS, WIDTH, DIM = 4, 2, 16, 24
+LENGTHS = (1, 2, 33, 130)
+VECTORS = {"q": (HEADS, WIDTH), "k": (KV_HEADS, WIDTH), "v": (KV_HEADS, WIDTH), "x": (1, DIM),
+           "plain_q": (HEADS, WIDTH), "plain_k": (KV_HEADS, WIDTH)}
+
+
+def definition(function, inputs, parameters, integers, cfg, d_out, d_losses):
+    """Output, losses and gradients of one row in float64."""
+    inputs = {n: jnp.asarray(v, jnp.float64) for n, v in inputs.items()}
+    parameters = {n: jnp.asarray(v, jnp.float64) for n, v in parameters.items()}
+
+    def run(inputs, parameters):
+        given = {n: v[:, 0] if n == "x" else v for n, v in inputs.items()}
+        result = function(p=parameters, layer=cfg.get("layer", 0), cfg=cfg, **given, **integers)
+        return result if isinstance(result, tuple) else (result, {})
+
+    @jax.jit
+    def all_of_it(inputs, parameters):
+        result, pull = jax.vjp(run, inputs, parameters)
+        return *result, *pull((jnp.asarray(d_out, jnp.float64), {n: jnp.asarray(d_losses[n], jnp.float64) for n in result[1]}))
+
+    out, losses, d_inputs, d_parameters = all_of_it(inputs, parameters)
+    return {"out": out, **losses, **{"d_" + n: g for n, g in (d_inputs | d_parameters).items()}}
+
+
+class Variants(ModelTest):
+    def compare(self, model, vectors, parameters=None, cfg=None, function=None, name=None, losses=(), reads=(), lengths=LENGTHS,
+                draw=None, sets=(), limit=1e-5):
+        """`parameters`: shapes by short names. `cfg`: constants, of the attention `name` where they do not say whose they are. `reads`: which
+        of tokens, doc and position the attention reads."""
+        name, cfg, parameters = name or model, cfg or {}, parameters or {}
+        sets = ["layers=1", "vocab=64", "ffn=32", *sets, *(f"{n if '.' in n else name + '.' + n}={v}" for n, v in cfg.items())]
+        generator = np.random.default_rng()
+        library = self.compile(model, sets, [(name, {n: "{}x{}".format(*VECTORS[n]) for n in vectors})])
+        for length in lengths:
+            inputs = {n: generator.normal(size=(length, *VECTORS[n])).astype(np.float32) for n in vectors}
+            values = {n: (generator.normal(size=shape) * 0.3).astype(np.float32) for n, shape in parameters.items()}
+            if draw:
+                draw(generator, inputs, values)
+            integers = {"tokens": generator.integers(0, 6, length), "doc": np.cumsum(generator.random(length) < 0.1)}
+            d_out = generator.normal(size=(length, HEADS, WIDTH)).astype(np.float32)
+            d_losses = {n: np.float32(generator.normal()) for n in losses}
+            expected = definition(function or getattr(attentions, name), inputs, values, integers, cfg, d_out, d_losses)
+            given = {n: v[None] for n, v in inputs.items()} | values
+            given |= {n: v[None, :, None, None] for n, v in integers.items() if n in reads}
+            gradients = {"out": d_out[None], **{n: np.reshape(v, (1,)) for n, v in d_losses.items()}}
+            for oracle in (False, True):
+                found = self.call(library, name, given, gradients, oracle=oracle)
+                self.assertEqual(set(found), set(expected))
+                for tensor, value in expected.items():
+                    # A gradient that cancels is compared with the size of what cancels.
+                    size = np.linalg.norm(d_out) * (1 if length <= 2 else 1e-3)
+                    check(found[tensor].reshape(np.shape(value)), value, limit, f"{name}, length {length}, {'interpreter' if oracle else 'compiled'}: {tensor}",
+                          natural=size if tensor.startswith("d_") else 0)
+
+    def test_adaptive_span_with_its_loss(self):
+        def draw(generator, inputs, values):  # spans between tokens: a kink of the soft edge lies at each integer
+            values["z"] = (generator.integers(0, 24, (HEADS, 1)) / 24 + 0.3 / 24).astype(np.float32)
+
+        self.compare("adaptive_span", "qkv", {"z": (HEADS, 1)}, {"adaptive_span.reach": 24, "adaptive_span.ramp": 5, "adaptive_span.price": 0.5},
+                     losses=["span"], draw=draw)
+
+    def test_document(self):
+        self.compare("document", "qkv", name="by_document", reads=["doc"])
+
+    def test_longformer(self):
+        projections = {"global.q_proj.weight": (HEADS * WIDTH, DIM), "global.k_proj.weight": (KV_HEADS * WIDTH, DIM),
+                       "global.v_proj.weight": (KV_HEADS * WIDTH, DIM), "global.q_norm.weight": (WIDTH,), "global.k_norm.weight": (WIDTH,)}
+        for layer in (0, 2):
+            self.compare("longformer", ("q", "k", "v", "x"), projections, {"longformer.mark": 3, "theta": 1e4, "layer": layer},
+                         reads=["tokens"])
+
+    def test_forgetting(self):
+        self.compare("forgetting", "qkvx", {"f_proj.weight": (HEADS, DIM), "f_proj.bias": (HEADS,)})
+
+    def test_power(self):
+        self.compare("power", "qkvx", {"f_proj.weight": (HEADS, DIM), "f_proj.bias": (HEADS,)})
+
+    def test_running_sums_of_vectors(self):
+        text = """use "qwen3.mdl"
+attention running(q, k, v) {
+  return softmax(dot(q[i], cumsum(k)[j]) / q.width) @ cumsum(v)
+}
+model with_running = qwen3(mix = running)
+"""
+
+        def running(q, k, v, **_):
+            s = attentions.scores(q, jnp.cumsum(k, 0)) / WIDTH
+            return attentions.mixed(attentions.weights(s, attentions.causal(len(q))), jnp.cumsum(v, 0), HEADS)
+
+        self.compare(text, "qkv", name="running", function=running)
+
+    def test_random_numbers_of_pairs_and_tokens_and_counts_of_sets(self):
+        text = """use "qwen3.mdl"
+attention drawn(q, k, v, x) {
+  set lucky = random(i, j - i, head, 7) < 0.3
+  w = 3 + 9 * sigmoid(linear(x, [q.heads, 1]) as reach)
+  n = count(lucky) + count(window(w[i], ramp = 4) & j % 3 > 0)
+  return n / (1 + random(position, head)) * softmax(dot(q[i], k[j]) / 4 over lucky | i == j) @ v
+}
+model with_drawn = qwen3(mix = drawn)
+"""
+
+        def drawn(p, q, k, v, x, **_):
+            i, head = np.arange(len(q)), np.arange(HEADS)
+            lucky = (attentions.random(i[None, :, None], -attentions.delta(len(q))[None], head[:, None, None], 7) < 0.3) & attentions.causal(len(q))
+            w = 3 + 9 * jax.nn.sigmoid(x @ p["reach.weight"].T)
+            near = attentions.soft_window(w, 4, len(q)) * (i % 3 > 0)
+            n = (jnp.sum(lucky, -1) + jnp.sum(near, -1)).T
+            out = attentions.mixed(attentions.weights(attentions.scores(q, k) / 4, lucky | np.eye(len(q), dtype=bool)), v, HEADS)
+            return (n / (1 + attentions.random(i[:, None], head)))[..., None] * out
+
+        self.compare(text, "qkvx", {"reach.weight": (HEADS, DIM)}, name="drawn", function=drawn)
+
+    def test_fast_dense(self):
+        for p in (1, 2):
+            self.compare("fast_dense", "qkv", name="fast", cfg={"fast.p": p})
+
+
+if __name__ == "__main__":
+    unittest.main()
