@@ -118,8 +118,9 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
   std::map<std::string, Line> lines;
   std::vector<double> totals;
   Engine &engine = model.engine();
-  CAA_TRY(const double peak, engine.measureProductPeak());
-  CAA_TRY(const double copyRate, engine.measureCopyRate());
+  // A GPU may have no room to measure in.
+  auto measured = [](Result<double> rate) { return rate ? *rate : 0; };
+  const double peak = measured(engine.measureProductPeak()), copyRate = measured(engine.measureCopyRate());
   CAA_CHECK(model.run(*plan, bindings)); // warm-up; on a GPU the products' algorithms are chosen
   engine.setObserver([&](size_t index, int64_t rows, double seconds) {
     const caa_command &command = image.commands()[index];
@@ -161,8 +162,8 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
   result["seconds"] = total;
   result["tokens_per_s"] = double(batch * length) / total;
   result["product_flops_per_s"] = plan->productFlops / total;
-  result["peak_flops_per_s"] = peak;
-  result["peak_bytes_per_s"] = copyRate;
+  result["peak_flops_per_s"] = peak > 0 ? OrderedJson(peak) : OrderedJson(nullptr);
+  result["peak_bytes_per_s"] = copyRate > 0 ? OrderedJson(copyRate) : OrderedJson(nullptr);
   std::vector<std::pair<double, OrderedJson>> sorted;
   for (auto &[label, line] : lines) {
     double seconds = median(line.seconds);
@@ -174,7 +175,8 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
     record["share"] = seconds / total;
     record["flops_per_s"] = line.work.flops / seconds;
     record["bytes_per_s"] = line.work.bytes / seconds;
-    record["of_ceiling"] = std::max(line.work.flops / seconds / peak, line.work.bytes / seconds / copyRate);
+    if (peak > 0 && copyRate > 0)
+      record["of_ceiling"] = std::max(line.work.flops / seconds / peak, line.work.bytes / seconds / copyRate);
     sorted.emplace_back(seconds, std::move(record));
   }
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto &a, const auto &b) { return a.first > b.first; });
@@ -185,7 +187,9 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
 }
 
 std::string benchForPeople(const OrderedJson &result) {
-  auto number = [](const OrderedJson &from, const char *key) { return from.value(key, 0.0); };
+  auto number = [](const OrderedJson &from, const char *key) {
+    return from.contains(key) && from[key].is_number() ? from[key].get<double>() : 0.0;
+  };
   std::string where = result.contains("threads")
                           ? fmt::format("{} threads, {}", result.value("threads", 0), result.value("isa", ""))
                           : result.value("isa", "");

@@ -1,0 +1,139 @@
+"""caa-run on a GPU, with a driver of our own in place of NVIDIA's (test/runtime/device/cuda/fake_cuda.h): training, checkpoints and
+messages are those of a machine with a GPU, and the numbers those of the processor."""
+import json
+import os
+import unittest
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from programs import BIN, FolderTest, run
+
+SAMPLE = BIN.parent / "test" / "gpu_sample.so"
+CPU_SAMPLE = BIN.parent / "test" / "sample.so"
+FAKE = os.environ["CAA_FAKE_LIBRARY"]
+LENGTH, VOCAB, ROWS = 64, 512, 7
+
+
+def device(words="", **variables):
+    """The environment of a machine with such a GPU."""
+    fake = {"CAA_CUDA_DRIVER": FAKE, "CAA_CUBLASLT": FAKE, "CAA_FAKE_CUDA": words}
+    return {**os.environ, **fake, **{name: str(value) for name, value in variables.items()}}
+
+
+class CudaTest(FolderTest):
+    def setUp(self):
+        super().setUp()
+        tokens = np.random.default_rng().integers(0, VOCAB, ROWS * LENGTH)
+        header = np.zeros(256, np.int32)
+        header[:3] = [20240520, 1, tokens.size]
+        (self.folder / "t.bin").write_bytes(header.tobytes() + tokens.astype(np.uint16).tobytes())
+
+    def train(self, name, *flags, env=None, **options):
+        return run("caa-run", "train", SAMPLE, "--tokens", "t.bin", "--run", name, "--micro-batch", 3, "--set", "train.optimizer.lr=1e-2",
+                   *flags, cwd=self.folder, env=env or device(), **options)
+
+    def state(self, name):
+        checkpoint = self.folder / name / "last"
+        return {**load_file(checkpoint / "model.safetensors"), **load_file(checkpoint / "optimizer.safetensors")}
+
+    def log(self, name):
+        return [json.loads(line) for line in (self.folder / name / "log.jsonl").read_text().splitlines()]
+
+    def test_training_is_the_processors(self):
+        self.train("gpu", "--steps", 6, "--device", "cuda")
+        self.train("cpu", "--steps", 6, "--device", "cpu")
+        for ours, theirs in zip(self.log("gpu"), self.log("cpu"), strict=True):
+            for key in ("step", "loss", "lr", "grad_norm"):
+                self.assertAlmostEqual(ours[key], theirs[key], delta=1e-5 * abs(theirs[key]), msg=key)
+            self.assertGreater(ours["memory_bytes"], 0)
+        ours, theirs = self.state("gpu"), self.state("cpu")
+        self.assertEqual(ours.keys(), theirs.keys())
+        for name, value in theirs.items():
+            np.testing.assert_allclose(ours[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+
+    def test_a_gpu_is_the_default_where_there_is_one_and_the_file_has_code_for_it(self):
+        self.assertIn("sm_90a on Fake GPU", self.train("a", "--steps", 1).stderr)
+        self.assertIn("threads with AVX", self.train("b", "--steps", 1, env=device("devices=0")).stderr)
+        self.assertIn("threads with AVX", self.train("c", "--steps", 1, env=device("capability=75")).stderr)
+
+    def test_three_and_three_steps_are_six(self):
+        self.train("whole", "--steps", 6, "--deterministic")
+        self.train("halves", "--steps", 6, "--deterministic", "--stop-at", 3)
+        done = self.train("halves", "--deterministic", "--resume", "auto")
+        self.assertNotIn("not bit-exact", done.stderr)
+        ours, theirs = self.state("halves"), self.state("whole")
+        self.assertEqual({k: v.tobytes() for k, v in ours.items()}, {k: v.tobytes() for k, v in theirs.items()})
+        self.assertIn("--deterministic", self.train("halves", "--resume", "auto").stderr)
+
+    def test_call_and_eval_compute_there(self):
+        self.train("r", "--steps", 1)
+        dumps = {}
+        for where in ("cuda:0", "cpu"):
+            out = self.folder / f"{where}.safetensors"
+            run("caa-run", "eval", SAMPLE, "--tokens", "t.bin", "--checkpoint", "r", "--dump", out, "--device", where, cwd=self.folder,
+                env=device(CAA_POISON=1))
+            dumps[where] = load_file(out)
+        self.assertEqual(dumps["cuda:0"].keys(), dumps["cpu"].keys())
+        for name, value in dumps["cpu"].items():
+            np.testing.assert_allclose(dumps["cuda:0"][name], value, rtol=1e-4, atol=1e-5 * np.abs(value).max(), err_msg=name)
+        a, b, g = (np.random.default_rng().standard_normal((2, 5, 2, 4)).astype(np.float32) for _ in range(3))
+        save_file({"a": a, "b": b}, self.folder / "in.safetensors")
+        save_file({"out": g}, self.folder / "g.safetensors")
+        run("caa-run", "call", SAMPLE, "add", "--inputs", "in.safetensors", "--outputs", "o.safetensors", "--grad-outputs", "g.safetensors",
+            "--device", "cuda", cwd=self.folder, env=device())
+        answer = load_file(self.folder / "o.safetensors")
+        np.testing.assert_array_equal(answer["out"], a + b)
+        np.testing.assert_array_equal(answer["d_a"], g)
+
+    def test_bench_times_every_command(self):
+        text = run("caa-run", "bench", SAMPLE, "--json", "--batch", 2, "--runs", 2, cwd=self.folder, env=device(f"memory={1 << 30}")).stdout
+        result = json.loads(text)
+        self.assertEqual(result["device"], "GPU 0 (Fake GPU)")
+        self.assertEqual({line["name"] for line in result["kernels"] if not line["name"].startswith("product")}, {"embed", "square_loss"})
+        self.assertEqual(sum(line["calls"] for line in result["kernels"] if line["name"].startswith("product")), 2 + 2 * 3)
+        for line in result["kernels"]:
+            self.assertGreater(line["bytes_per_s"], 0)
+        self.assertIn("embed", run("caa-run", "bench", SAMPLE, "--batch", 2, "--runs", 1, cwd=self.folder, env=device(f"memory={1 << 30}")).stdout)
+
+    def test_what_is_wrong_is_said(self):
+        train = ["train", SAMPLE, "--tokens", "t.bin", "--steps", 2, "--device", "cuda"]
+        small = f"memory={1 << 30}"
+        cases = [
+            ("no driver", train, device(CAA_CUDA_DRIVER="/none/libcuda.so.1"), ["no NVIDIA driver", "/none/libcuda.so.1", "--device cpu"]),
+            ("no GPU", train, device("devices=0"), ["sees no GPU", "CUDA_VISIBLE_DEVICES"]),
+            ("not that many GPUs", [*train[:-1], "cuda:3"], device("devices=2"), ["no GPU 3", "2 GPUs"]),
+            ("a driver without our functions", train, device(CAA_CUDA_DRIVER=os.environ["CAA_OLD_LIBRARY"]), ["CUDA 11.4", "too old", "525"]),
+            ("a driver too old for the PTX", train, device("version=11080 fail=cuModuleLoadDataEx:222"),
+             ["gpu_sample.so", "CUDA 11.8", "PTX (version 8.0)", "update the driver"]),
+            ("PTX that is none", train, device("fail=cuModuleLoadDataEx:218"), ["gpu_sample.so", "PTX for sm_90a", "line 7", "no such instruction"]),
+            ("no compiler for PTX", train, device("fail=cuModuleLoadDataEx:221"), ["libnvidia-ptxjitcompiler"]),
+            ("an old GPU", train, device("capability=75"), ["Fake GPU", "7.5", "8.0 or newer"]),
+            ("no code for this GPU", train, device("capability=80"), ["gpu_sample.so", "8.0", "cpu, sm_90a", "--target sm_80"]),
+            ("no cuBLASLt", train, device(CAA_CUBLASLT="/none/libcublasLt.so"), ["cuBLASLt is missing", "nvidia-cublas", "libcublas"]),
+            ("a kernel that faults", train, device("fault=embed"), ["illegal memory access", "CAA_SYNC=1"]),
+            ("its name", train, device("fault=embed", CAA_SYNC=1), ["kernel `embed` (sample.mdl:1)", "illegal memory access"]),
+            ("too little memory", [*train, "--micro-batch", 7], device(CAA_MEMORY=115000), ["not enough memory", "GPU 0 (Fake GPU)", "--micro-batch"]),
+            ("another process that holds it", train, device(f"memory={8 << 30} others={(8 << 30) - (200 << 20)}"),
+             ["not enough memory", "other processes hold", "nvidia-smi"]),
+            ("all of it held", train, device("fail=cuDevicePrimaryCtxRetain:2"), ["another process holds it", "nvidia-smi"]),
+            ("a GPU of somebody else", train, device("fail=cuDevicePrimaryCtxRetain:46"), ["belongs to another process"]),
+            ("no room for the products", train, device("memory=1000000"), ["not enough memory on GPU 0", "matrix products", "977 KiB"]),
+            ("a product that is refused", train, device(f"{small} fail=cublasLtMatmulAlgoGetHeuristic:15"), ["refuses the product", "sample.mdl:"]),
+        ]
+        for what, arguments, env, texts in cases:
+            with self.subTest(what):
+                done = run("caa-run", *arguments, status=1, cwd=self.folder, env=env)
+                for text in texts:
+                    self.assertIn(text, done.stderr)
+                self.assertEqual(done.stderr.count("error:"), 1, done.stderr)
+        done = run("caa-run", *train[:-2], "--device", "cuda:x", status=2, cwd=self.folder, env=device())
+        self.assertIn("cuda[:n]", done.stderr)
+
+    def test_entries_that_the_file_does_not_have_for_a_gpu_are_named(self):
+        done = run("caa-run", "train", CPU_SAMPLE, "--tokens", "t.bin", "--steps", 1, "--device", "cuda", status=1, cwd=self.folder, env=device())
+        self.assertIn("no entry `micro_step` for sm_90a", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
