@@ -1,6 +1,7 @@
 // compileKernels: each kernel in a module of its own, on several threads, and the texts joined.
 #include "codegen/Nvptx/Core/Emitter.h"
 #include "codegen/Nvptx/Core/Ptx.h"
+#include "codegen/Nvptx/Hopper/Hopper.h"
 #include "codegen/Nvptx/Portable/Portable.h"
 #include "codegen/Nvptx/Rows/Rows.h"
 #include "codegen/Nvptx/Update/UpdateKernels.h"
@@ -18,7 +19,8 @@ namespace caa::nvptx {
 
 /// The kernel in the LLVM dialect.
 static FailureOr<OwningOpRef<ModuleOp>> lower(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {
-  static const Emitter emitters[] = {{"portable", takesPortable, emitPortable}, {"rows", takesRows, emitRows}};
+  static const Emitter emitters[] = {
+      {"hopper", takesHopper, emitHopper}, {"portable", takesPortable, emitPortable}, {"rows", takesRows, emitRows}};
   for (const Emitter &emitter : emitters) {
     if (!emitter.takes(kernel, target))
       continue;

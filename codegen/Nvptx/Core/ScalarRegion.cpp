@@ -111,7 +111,7 @@ struct GpuFunctions : emit::Functions {
 FailureOr<Value> emitScalarOp(ThreadCode &code, Operation *op, ValueRange operands, const ScalarOptions &options) {
   Block *block = code.builder.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
-  auto results = emit::emitScalarOp(code, op, operands, 1, /*narrow=*/false, GpuFunctions(code, options));
+  auto results = emit::emitScalarOp(code, op, operands, 1, options.narrow, GpuFunctions(code, options));
   if (failed(results))
     return failure();
   if (options.contract) {

@@ -13,6 +13,8 @@ struct ScalarOptions {
   bool approximate = false;
   /// Lets the code generator contract a b + c to a fused multiply-add.
   bool contract = false;
+  /// Values of type i64 and index are held as i32: for code whose integers are positions and counts.
+  bool narrow = false;
 };
 
 /// Emits one op without regions (arith, math, caa scalar ops) on scalars. Fails with a diagnostic if it is unknown.

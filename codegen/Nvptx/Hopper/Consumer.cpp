@@ -1,0 +1,545 @@
+// Consumer warpgroups: items, the visits of a sweep, in order or pipelined. See KernelEmitter.h.
+#include "codegen/Nvptx/Hopper/KernelEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using LLVM::ICmpPredicate;
+
+namespace caa::nvptx::hopper {
+
+namespace {
+
+/// Scores and vectors that an element of a tile is made of, and of a map's result only what that result reads.
+void inputsOf(Value tile, llvm::SetVector<Value> &leaves, DenseSet<Value> &seen) {
+  if (!Values::typeOf(tile) || !seen.insert(tile).second)
+    return;
+  Operation *op = tile.getDefiningOp();
+  if (auto map = dyn_cast_or_null<tile::MapOp>(op)) {
+    Block &body = map.getBody().front();
+    SmallVector<Value> work{body.getTerminator()->getOperand(cast<OpResult>(tile).getResultNumber())};
+    DenseSet<Value> visited;
+    while (!work.empty()) {
+      Value value = work.pop_back_val();
+      if (!visited.insert(value).second)
+        continue;
+      if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == &body)
+        inputsOf(map.getOperand(argument.getArgNumber()), leaves, seen);
+      else if (Operation *inner = value.getDefiningOp(); inner && inner->getBlock() == &body)
+        llvm::append_range(work, inner->getOperands());
+    }
+    return;
+  }
+  if (auto reduce = dyn_cast_or_null<tile::ReduceOp>(op))
+    return inputsOf(reduce.getTile(), leaves, seen);
+  leaves.insert(tile);
+}
+
+llvm::SetVector<Value> inputsOf(Value tile) {
+  llvm::SetVector<Value> leaves;
+  DenseSet<Value> seen;
+  inputsOf(tile, leaves, seen);
+  return leaves;
+}
+
+int64_t registersOf(Type type) { return int64_t(Values::placesOf(cast<tile::TileType>(type)).size()); }
+
+} // namespace
+
+//===-- Stages ------------------------------------------------------------------------------------------------------===//
+
+KernelEmitter::Stage KernelEmitter::presentStage() {
+  flight = {};
+  flight.waited.resize(plan.ringCount());
+  return {ring->stage.get(), ring->parity.get(), {}, {}, {}, {}};
+}
+
+Value KernelEmitter::stageAddress(const Stage &stage, int64_t offset) {
+  return code.add(code.mul(stage.number, code.word(plan.stageBytes)), at(plan.stageOffset + offset));
+}
+
+void KernelEmitter::readSlot(Stage &stage) {
+  Value slot = code.add(code.mul(stage.number, code.word(16)), at(plan.stageSlot()));
+  SmallVector<Value> words = code.assembly("ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];", "=r,=r,=r,=r,r,~{memory}",
+                                           SmallVector<Type>(4, code.i32), {slot});
+  stage.position = code.uniform(words[0]), stage.body = code.uniform(words[1]);
+  stage.head = plan.loop ? code.uniform(words[2]) : words[2], stage.last = code.uniform(words[3]);
+}
+
+/// What a slot says, and the vectors of a stage, as values of `scope`.
+void KernelEmitter::bindStage(Scope &scope, const Stage &stage) {
+  for (Region &body : plan.sweep.getBodies())
+    scope.setScalar(body.front().getArgument(0), stage.position);
+  if (plan.loop)
+    scope.setScalar(plan.loop.getInductionVar(), stage.head);
+  Stage copy = stage;
+  for (auto [op, number] : plan.vectorOf) {
+    auto load = cast<tile::LoadOp>(op);
+    int64_t offset = plan.vectors[number].offset;
+    scope.setLazy(load.getTile(), [this, load, offset, copy](Scope &here, int64_t place) mutable {
+      waitRing(unsigned(plan.streamed.size()), copy);
+      Type element = load.getTile().getType().getElement();
+      Value address = code.add(code.add(stageAddress(copy, offset), code.mul(values->place.column, code.word(4))),
+                               code.word(8 * (place & ~int64_t(3))));
+      SmallVector<Value> pair = code.assembly("ld.shared.v2.b32 {$0, $1}, [$2];", "=r,=r,r,~{memory}", {code.i32, code.i32}, {address});
+      for (int64_t column : {0, 1})
+        here.setElement(load.getTile(), (place & ~int64_t(3)) + column, code.bitcast(pair[column], element));
+      return Value();
+    });
+  }
+}
+
+void KernelEmitter::waitRing(unsigned ring, const Stage &stage) {
+  if (flight.waited.test(ring))
+    return;
+  flight.waited.set(ring);
+  waitBarrier(code, barrierOf(plan.fullBarrier(ring), stage.number), stage.parity);
+}
+
+void KernelEmitter::releaseRing(unsigned ring, Value stageNumber) {
+  arriveBarrier(code, barrierOf(plan.emptyBarrier(ring), stageNumber), firstLane);
+}
+
+void KernelEmitter::bindCarried(Scope &scope) {
+  for (auto [n, variables] : llvm::enumerate(carried)) {
+    SmallVector<Value> present;
+    for (const Variable &variable : variables)
+      present.push_back(variable.get());
+    for (Region &body : plan.sweep.getBodies())
+      scope.setTile(body.front().getArgument(unsigned(n) + 1), present);
+  }
+}
+
+//===-- Products ----------------------------------------------------------------------------------------------------===//
+
+void KernelEmitter::issueScores(Scope &scope, tile::DotOp dot, const Stage &stage) {
+  const SharedTile &held = plan.held[plan.heldOf.lookup(dot.getA().getDefiningOp())];
+  unsigned ringNumber = streamOf(dot);
+  const SharedTile &streamed = plan.streamed[ringNumber];
+  waitRing(ringNumber, stage);
+  Value start = code.add(code.mul(heldRing->stage.get(), code.word(plan.heldBytes)), at(held.offset));
+  start = opaque(code, code.shiftRightUnsigned(code.add(start, code.mul(warpgroup, code.word(64 * 128))), 4));
+  Matrix a = matrixAt(code, start, 0);
+  Matrix b = matrixAt(code, opaque(code, code.shiftRightUnsigned(stageAddress(stage, streamed.offset), 4)), 0);
+  SmallVector<Value> results = multiplyHeld(code, a, b, plan.columns, held.width, plan.rows, plan.columns);
+  flight.groups.emplace_back(dot.getResult(), results);
+  scope.setLazy(dot.getResult(), [this, dot](Scope &here, int64_t) mutable {
+    complete(here, dot.getResult());
+    return Value();
+  });
+}
+
+/// `key`: the tile that the sums become.
+void KernelEmitter::issueSum(Scope &scope, tile::DotOp dot, ValueRange sums, ValueRange packed, Value key, const Stage &stage) {
+  unsigned ringNumber = streamOf(dot);
+  const SharedTile &streamed = plan.streamed[ringNumber];
+  waitRing(ringNumber, stage);
+  Matrix b = matrixAt(code, opaque(code, code.shiftRightUnsigned(stageAddress(stage, streamed.offset), 4)), plan.columns * 128);
+  flight.groups.emplace_back(key, multiplyPacked(code, sums, packed, b, streamed.width, plan.columns));
+  scope.setLazy(key, [this, key](Scope &here, int64_t) {
+    complete(here, key);
+    return Value();
+  });
+}
+
+void KernelEmitter::complete(Scope &scope, Value tile, SmallVectorImpl<Value> *alsoTied) {
+  size_t last = 0;
+  while (last < flight.groups.size() && flight.groups[last].first != tile)
+    ++last;
+  if (last == flight.groups.size())
+    return;
+  SmallVector<Value> tied;
+  for (size_t n = 0; n <= last; ++n)
+    llvm::append_range(tied, flight.groups[n].second);
+  if (alsoTied)
+    llvm::append_range(tied, *alsoTied);
+  SmallVector<Value> done = waitProducts(code, int64_t(flight.groups.size() - 1 - last), tied);
+  ArrayRef<Value> rest = done;
+  for (size_t n = 0; n <= last; ++n) {
+    size_t count = flight.groups[n].second.size();
+    scope.setTile(flight.groups[n].first, rest.take_front(count));
+    rest = rest.drop_front(count);
+  }
+  if (alsoTied)
+    alsoTied->assign(rest.begin(), rest.end());
+  flight.groups.erase(flight.groups.begin(), flight.groups.begin() + last + 1);
+}
+
+//===-- Bodies ------------------------------------------------------------------------------------------------------===//
+
+void KernelEmitter::perBody(const Stage &stage, function_ref<void(unsigned)> emit) {
+  Block *join = code.newBlock();
+  Flight before = flight;
+  llvm::BitVector waited(plan.ringCount(), true);
+  for (unsigned n = unsigned(plan.bodies.size()); n-- > 0;) {
+    Block *skip = nullptr;
+    if (n) {
+      Block *run = code.newBlock();
+      skip = code.newBlock();
+      branch(code.compare(ICmpPredicate::eq, stage.body, code.word(n)), run, skip);
+      code.enter(run);
+    }
+    flight = before;
+    emit(n);
+    waited &= flight.waited;
+    code.jump(join);
+    if (skip)
+      code.enter(skip);
+  }
+  code.enter(join);
+  flight.waited = waited;
+}
+
+/// Loads the few vectors that a tile is made of before anything waits for products, so that they arrive meanwhile.
+void KernelEmitter::loadVectorsOf(Scope &scope, Value tile) {
+  SmallVector<Value> found;
+  for (Value leaf : inputsOf(tile))
+    if (Operation *op = leaf.getDefiningOp(); op && plan.vectorOf.contains(op))
+      found.push_back(leaf);
+  if (found.size() <= 2)
+    for (Value vector : found)
+      scope.elements(vector);
+}
+
+void KernelEmitter::emitSum(Scope &scope, tile::DotOp dot, const Stage &stage) {
+  loadVectorsOf(scope, dot.getA());
+  SmallVector<Value> packed = scope.packed(dot.getA()), sums;
+  if (dot.getAccumulator())
+    sums = scope.elements(dot.getAccumulator());
+  issueSum(scope, dot, sums, packed, dot.getResult(), stage);
+}
+
+/// All of a body's block, products in flight allowed before it, none after it.
+void KernelEmitter::emitBlock(Scope &scope, Block &block, const Stage &stage, bool scoresIssued) {
+  SmallVector<tile::DotOp> sums;
+  DenseMap<Value, unsigned> scoreNumber;
+  for (auto dot : block.getOps<tile::DotOp>()) {
+    if (!dot.getTransposeB()) {
+      sums.push_back(dot);
+      continue;
+    }
+    scoreNumber[dot.getResult()] = unsigned(scoreNumber.size()) + 1;
+    if (!scoresIssued)
+      issueScores(scope, dot, stage);
+  }
+  // First the sums whose weights need the fewest scores: their products run while the rest is waited for.
+  auto rank = [&](tile::DotOp dot) {
+    unsigned most = 0;
+    for (Value leaf : inputsOf(dot.getA()))
+      most = std::max(most, scoreNumber.lookup(leaf));
+    return most;
+  };
+  llvm::stable_sort(sums, [&](tile::DotOp a, tile::DotOp b) { return rank(a) < rank(b); });
+  for (tile::DotOp dot : sums)
+    emitSum(scope, dot, stage);
+  for (auto guard : block.getOps<scf::IfOp>())
+    emitGuard(scope, guard, stage);
+  for (Value value : block.getTerminator()->getOperands())
+    if (!value.getDefiningOp<tile::DotOp>() && Values::typeOf(value))
+      scope.elements(value);
+  if (!flight.groups.empty())
+    complete(scope, flight.groups.back().first);
+}
+
+/// A branch that a warpgroup takes if any of its own rows needs it: what it skips would add nothing to any.
+void KernelEmitter::emitGuard(Scope &scope, scf::IfOp guard, const Stage &stage) {
+  auto compare = guard.getCondition().getDefiningOp<arith::CmpFOp>();
+  auto map = compare.getLhs().getDefiningOp<tile::ExtractOp>().getTile().getDefiningOp<tile::ReduceOp>().getTile().getDefiningOp<tile::MapOp>();
+  Value any;
+  for (int64_t place : Values::placesOf(Values::typeOf(map.getResult(0)))) {
+    Value one = scope.condition(map, place);
+    any = any ? code.bitOr(any, one) : one;
+  }
+  Value barrier = code.add(warpgroup, code.word(12));
+  Value voted = code.assembly("{\n.reg .pred p, q;\nsetp.ne.u32 q, $1, 0;\nbar.red.or.pred p, $2, 128, q;\nselp.u32 $0, 1, 0, p;\n}",
+                              "=r,r,r,~{memory}", code.i32, {code.select(any, code.word(1), code.word(0)), barrier});
+  if (!flight.groups.empty())
+    complete(scope, flight.groups.back().first);
+
+  SmallVector<SmallVector<Variable>> &results = guardResults[guard];
+  if (results.empty())
+    for (Type type : guard.getResultTypes())
+      results.emplace_back(llvm::map_range(llvm::seq(registersOf(type)), [&](int64_t) { return Variable(code, code.f32); }));
+  Block *join = code.newBlock(), *otherwise = code.newBlock(), *then = code.newBlock();
+  branch(code.compare(ICmpPredicate::ne, voted, code.word(0)), then, otherwise);
+  Flight before = flight;
+  llvm::BitVector waited;
+  auto side = [&](Block *entry, Region &region) {
+    code.enter(entry);
+    flight = before;
+    Scope inner(*values, &scope);
+    emitBlock(inner, region.front(), stage, false);
+    for (auto [n, value] : llvm::enumerate(region.front().getTerminator()->getOperands()))
+      for (auto [variable, element] : llvm::zip_equal(results[n], inner.elements(value)))
+        variable.set(element);
+    code.jump(join);
+  };
+  side(then, guard.getThenRegion());
+  waited = flight.waited;
+  side(otherwise, guard.getElseRegion());
+  waited &= flight.waited;
+  code.enter(join);
+  flight.waited = waited;
+  for (auto [n, result] : llvm::enumerate(guard.getResults())) {
+    SmallVector<Value> present;
+    for (const Variable &variable : results[n])
+      present.push_back(variable.get());
+    scope.setTile(result, present);
+  }
+}
+
+//===-- Visits ------------------------------------------------------------------------------------------------------===//
+
+/// One visit after the other; other warpgroups fill the gaps.
+void KernelEmitter::emitVisitsInOrder(Scope &item) {
+  Block *top = code.newBlock(), *end = code.newBlock();
+  code.jump(top);
+  code.enter(top);
+  Stage stage = presentStage();
+  waitRing(0, stage);
+  Scope scope(*values, &item);
+  // The scores that all bodies begin with are issued before the slot is looked at.
+  bool common = llvm::all_of(plan.bodies, [&](Body &body) {
+    return body.scores.size() == plan.bodies[0].scores.size() &&
+           llvm::all_of(llvm::zip(body.scores, plan.bodies[0].scores), [&](auto pair) {
+             auto [a, b] = pair;
+             return streamOf(a) == streamOf(b) && plan.heldOf.lookup(a.getA().getDefiningOp()) == plan.heldOf.lookup(b.getA().getDefiningOp());
+           });
+  });
+  if (common)
+    for (tile::DotOp dot : plan.bodies[0].scores)
+      issueScores(scope, dot, stage);
+  if (common)
+    for (Body &body : llvm::drop_begin(plan.bodies))
+      for (auto [a, b] : llvm::zip(body.scores, plan.bodies[0].scores))
+        scope.setSame(a.getResult(), b.getResult());
+  readSlot(stage);
+  bindStage(scope, stage);
+  bindCarried(scope);
+  perBody(stage, [&](unsigned n) {
+    Scope inner(*values, &scope);
+    Block &block = plan.bodies[n].region->front();
+    emitBlock(inner, block, stage, common);
+    SmallVector<SmallVector<Value>> next;
+    for (Value value : block.getTerminator()->getOperands())
+      next.push_back(inner.elements(value));
+    for (auto [variables, elements] : llvm::zip_equal(carried, next))
+      for (auto [variable, element] : llvm::zip_equal(variables, elements))
+        variable.set(element);
+  });
+  for (unsigned ringNumber = 0; ringNumber < plan.ringCount(); ++ringNumber)
+    waitRing(ringNumber, stage);
+  code.warpBarrier();
+  for (unsigned ringNumber = 0; ringNumber < plan.ringCount(); ++ringNumber)
+    releaseRing(ringNumber, stage.number);
+  ring->advance(code);
+  branch(code.compare(ICmpPredicate::ne, stage.last, code.word(0)), end, top);
+  code.enter(end);
+}
+
+/// A body's part that needs no sums: the next carried rows, the factors, and the weights in `fresh`.
+void KernelEmitter::emitWeights(Scope &scope, unsigned n, const Stage &stage) {
+  Body &body = plan.bodies[n];
+  for (auto [k, sum] : llvm::enumerate(body.sums)) {
+    tile::DotOp dot = sum.dot;
+    loadVectorsOf(scope, dot.getA());
+    for (auto [place, variable] : llvm::enumerate(fresh[k]))
+      variable.set(scope.unrounded(dot.getA(), int64_t(place)));
+    if (sum.factor)
+      for (auto [variable, element] : llvm::zip_equal(factors[k], scope.elements(sum.factor)))
+        variable.set(element);
+  }
+  Operation *next = body.region->front().getTerminator();
+  SmallVector<std::pair<unsigned, SmallVector<Value>>> rows;
+  for (auto [c, value] : llvm::enumerate(next->getOperands()))
+    if (llvm::none_of(body.sums, [&](WeightedSum &sum) { return sum.carried == c; }))
+      rows.emplace_back(unsigned(c), scope.elements(value));
+  for (auto &[c, elements] : rows)
+    for (auto [variable, element] : llvm::zip_equal(carried[c], elements))
+      variable.set(element);
+  // Every score has been waited for, whether it was of use or not.
+  if (!body.scores.empty())
+    complete(scope, plan.bodies[0].scores.back().getResult());
+}
+
+/// The scores of the next visit are issued before the sums of the present one, so that one of them always runs beside the maps.
+void KernelEmitter::emitVisitsPipelined(Scope &item) {
+  Body &first = plan.bodies[0];
+  llvm::BitVector ofScores(plan.ringCount()), ofSums(plan.ringCount());
+  for (tile::DotOp dot : first.scores)
+    ofScores.set(streamOf(dot));
+  for (WeightedSum &sum : first.sums)
+    ofSums.set(streamOf(sum.dot));
+  auto waitScores = [&](const Stage &stage) {
+    for (unsigned n : ofScores.set_bits())
+      waitRing(n, stage);
+  };
+  auto releaseAhead = [&](const Stage &stage) { // what no sum reads
+    code.warpBarrier();
+    for (unsigned n = 0; n < plan.ringCount(); ++n)
+      if (!ofSums.test(n)) {
+        waitRing(n, stage);
+        releaseRing(n, stage.number);
+      }
+  };
+  auto issueAll = [&](Scope &scope, Stage &stage) {
+    for (tile::DotOp dot : first.scores)
+      issueScores(scope, dot, stage);
+    for (Body &body : llvm::drop_begin(plan.bodies))
+      for (auto [a, b] : llvm::zip(body.scores, first.scores))
+        scope.setSame(a.getResult(), b.getResult());
+  };
+  auto makeWeights = [&](Scope &scope, const Stage &stage) {
+    perBody(stage, [&](unsigned n) {
+      Scope inner(*values, &scope);
+      emitWeights(inner, n, stage);
+    });
+  };
+  auto pack = [&](ArrayRef<Value> fresh, size_t k) {
+    for (size_t n = 0; n < weights[k].size(); ++n)
+      weights[k][n].set(packPair(code, fresh[2 * n], fresh[2 * n + 1]));
+  };
+  auto read = [](ArrayRef<Variable> variables) { return SmallVector<Value>(llvm::map_range(variables, [](const Variable &v) { return v.get(); })); };
+  auto issueSums = [&](Scope &scope, const Stage &stage) {
+    for (auto [k, sum] : llvm::enumerate(first.sums)) {
+      SmallVector<Value> sums = read(carried[sum.carried]);
+      if (sum.factor)
+        for (auto [n, value] : llvm::enumerate(sums))
+          value = code.fmul(value, factors[k][(n % 4) / 2].get());
+      issueSum(scope, sum.dot, sums, read(weights[k]), plan.sweep.getResult(sum.carried), stage);
+    }
+  };
+
+  // The first visit has no sums before it.
+  Stage start = presentStage();
+  {
+    waitScores(start);
+    Scope scope(*values, &item);
+    issueAll(scope, start);
+    readSlot(start);
+    bindStage(scope, start);
+    bindCarried(scope);
+    makeWeights(scope, start);
+    flight.groups.clear();
+    for (size_t k = 0; k < first.sums.size(); ++k)
+      pack(read(fresh[k]), k);
+    releaseAhead(start);
+  }
+  Variable number(code, start.number), parity(code, start.parity), last(code, start.last);
+  Block *top = code.newBlock(), *step = code.newBlock(), *end = code.newBlock();
+  code.jump(top);
+  code.enter(top);
+  branch(code.compare(ICmpPredicate::ne, last.get(), code.word(0)), end, step);
+  code.enter(step);
+  {
+    Stage present{number.get(), parity.get(), {}, {}, {}, {}};
+    ring->advance(code);
+    Stage next = presentStage();
+    waitScores(next);
+    Scope scope(*values, &item);
+    issueAll(scope, next);
+    // The present stage's rings that sums read: waited for apart from the next stage's.
+    llvm::BitVector waited = flight.waited;
+    flight.waited = ofScores;
+    issueSums(scope, present);
+    flight.waited = waited;
+    readSlot(next);
+    bindStage(scope, next);
+    bindCarried(scope);
+    auto sumsInFlight = SmallVector<std::pair<Value, SmallVector<Value>>>(ArrayRef(flight.groups).take_back(first.sums.size()));
+    makeWeights(scope, next);
+    flight.groups.assign(sumsInFlight.begin(), sumsInFlight.end());
+    SmallVector<Value> all;
+    for (auto &variables : fresh)
+      llvm::append_range(all, read(variables));
+    complete(scope, flight.groups.back().first, &all);
+    for (WeightedSum &sum : first.sums)
+      for (auto [variable, element] : llvm::zip_equal(carried[sum.carried], scope.elements(plan.sweep.getResult(sum.carried))))
+        variable.set(element);
+    for (unsigned n : ofSums.set_bits())
+      releaseRing(n, present.number);
+    releaseAhead(next);
+    for (size_t k = 0, from = 0; k < first.sums.size(); from += fresh[k].size(), ++k)
+      pack(ArrayRef(all).drop_front(from).take_front(fresh[k].size()), k);
+    number.set(next.number), parity.set(next.parity), last.set(next.last);
+  }
+  code.jump(top);
+  code.enter(end);
+  Stage present{number.get(), parity.get(), {}, {}, {}, {}};
+  Scope scope(*values, &item);
+  flight = {};
+  flight.waited = ofScores;
+  issueSums(scope, present);
+  complete(scope, flight.groups.back().first);
+  for (WeightedSum &sum : first.sums)
+    for (auto [variable, element] : llvm::zip_equal(carried[sum.carried], scope.elements(plan.sweep.getResult(sum.carried))))
+      variable.set(element);
+  for (unsigned n : ofSums.set_bits())
+    releaseRing(n, present.number);
+  ring->advance(code);
+}
+
+//===-- Items -------------------------------------------------------------------------------------------------------===//
+
+void KernelEmitter::emitConsumer() {
+  setRegisters(code, plan.consumerRegisters, true);
+  Value warp = code.bitAnd(code.shiftRightUnsigned(code.thread(), 5), code.word(3));
+  Value row = code.add(code.add(code.mul(warpgroup, code.word(64)), code.mul(warp, code.word(16))), code.shiftRightUnsigned(lane, 2));
+  Value column = code.mul(code.bitAnd(code.thread(), code.word(3)), code.word(2));
+  values = std::make_unique<Values>(frame, ThreadPlace{row, column});
+  ring = std::make_unique<RingState>(code, plan.stages, 0);
+  heldRing = std::make_unique<RingState>(code, plan.heldBuffers, 0);
+  for (Type type : plan.sweep.getResultTypes())
+    carried.emplace_back(llvm::map_range(llvm::seq(registersOf(type)), [&](int64_t) { return Variable(code, code.f32); }));
+  if (plan.pipelined)
+    for (WeightedSum &sum : plan.bodies[0].sums) {
+      auto variables = [&](int64_t count, Type type) {
+        return SmallVector<Variable>(llvm::map_range(llvm::seq(count), [&](int64_t) { return Variable(code, type); }));
+      };
+      weights.push_back(variables(plan.columns / 4, code.i32));
+      fresh.push_back(variables(plan.columns / 2, code.f32));
+      factors.push_back(variables(sum.factor ? 2 : 0, code.f32));
+    }
+
+  Block *top = code.newBlock(), *work = code.newBlock(), *end = code.newBlock();
+  code.jump(top);
+  code.enter(top);
+  Value buffer = heldRing->stage.get();
+  waitBarrier(code, barrierOf(plan.heldFull(), buffer), heldRing->parity.get());
+  Value slot = code.add(code.mul(buffer, code.word(16)), at(plan.heldSlot()));
+  SmallVector<Value> words =
+      code.assembly("ld.shared.v2.b32 {$0, $1}, [$2];", "=r,=r,r,~{memory}", {code.i32, code.i32}, {slot});
+  Value item = code.uniform(words[0]), any = code.uniform(words[1]);
+  branch(code.compare(ICmpPredicate::slt, item, code.word(0)), end, work);
+  code.enter(work);
+  Scope scope(*values, nullptr);
+  for (auto op : plan.kernel.getOps<tile::ItemOp>())
+    scope.setScalar(op.getItem(), item);
+  emitAhead(scope, plan.kernel.getBody().front(), plan.consumerOps, true);
+  OperandRange inits = plan.loop ? OperandRange(plan.loop.getInitArgs()) : plan.sweep.getInits();
+  for (auto [variables, init] : llvm::zip_equal(carried, inits))
+    for (auto [variable, element] : llvm::zip_equal(variables, scope.elements(init)))
+      variable.set(element);
+  code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] {
+    if (plan.pipelined)
+      emitVisitsPipelined(scope);
+    else
+      emitVisitsInOrder(scope);
+  });
+  code.warpBarrier();
+  arriveBarrier(code, barrierOf(plan.heldEmpty(), buffer), firstLane);
+  heldRing->advance(code);
+  Scope results(*values, &scope);
+  for (auto [n, variables] : llvm::enumerate(carried)) {
+    SmallVector<Value> present;
+    for (const Variable &variable : variables)
+      present.push_back(variable.get());
+    results.setTile(plan.loop ? plan.loop.getResult(unsigned(n)) : plan.sweep.getResult(unsigned(n)), present);
+  }
+  emitResults(results);
+  code.jump(top);
+  code.enter(end);
+  waitStores(code, code.compare(ICmpPredicate::eq, warpgroupThread, code.word(0)), true);
+}
+
+} // namespace caa::nvptx::hopper

@@ -1,0 +1,92 @@
+// What a held-and-swept kernel is made of, and how it is laid out on a multiprocessor: which tiles lie in shared memory, how many
+// stages the ring has, how many warpgroups share the held rows. No formula is looked at, only structure.
+#pragma once
+
+#include "codegen/Nvptx/Core/Nvptx.h"
+#include "dialect/Tile/TileDialect.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+#include <string>
+
+namespace caa::nvptx::hopper {
+
+using mlir::Operation;
+using mlir::SmallVector;
+using mlir::Value;
+
+/// A tile in shared memory that wgmma reads: held for a work item, or streamed through the ring. Blocks of 64 columns follow one
+/// another, each `rows` x 128 bytes, swizzled.
+struct SharedTile {
+  tile::LoadOp load;    ///< one of the loads that mean it
+  int64_t rows = 0, width = 0;
+  unsigned map = 0;     ///< of the launch's tensor maps
+  int64_t offset = 0;   ///< bytes, within a buffer of held tiles or a stage
+  int64_t blocks() const { return (width + 63) / 64; }
+  int64_t bytes() const { return blocks() * rows * 128; }
+};
+
+/// One word per swept token, copied beside the tiles of a stage.
+struct SharedVector {
+  tile::LoadOp load;
+  int64_t offset = 0; ///< bytes, within a stage
+};
+
+/// A sum that each visit ends with: carried value `carried` = carried * factor + weights x streamed.
+struct WeightedSum {
+  unsigned carried = 0;
+  tile::DotOp dot;
+  Value factor; ///< of the rows; null: 1
+};
+
+struct Body {
+  mlir::Region *region = nullptr;
+  SmallVector<tile::DotOp> scores; ///< at the body's top level, in order
+  SmallVector<WeightedSum> sums;   ///< of a body that can be pipelined
+};
+
+struct Plan {
+  mlir::func::FuncOp kernel;
+  mlir::scf::ForOp loop; ///< over the heads of a group, around the sweep; may be null
+  tile::SweepOp sweep;
+  int64_t rows = 0, columns = 0; ///< held, and swept in one visit
+  int64_t warpgroups = 0;        ///< of consumers, 64 rows each
+
+  SmallVector<SharedTile> held, streamed;
+  SmallVector<SharedVector> vectors;
+  llvm::DenseMap<Operation *, unsigned> heldOf, streamOf, vectorOf; ///< of loads
+  SmallVector<Body> bodies;
+  /// Whether the scores of the next visit are issued before the sums of the present one: all bodies have the same products then.
+  bool pipelined = false;
+
+  /// Ops before the sweep (and of visits) that the producer needs a copy of, and those that consumers need.
+  llvm::DenseSet<Operation *> producerOps, consumerOps;
+
+  LaunchInfo launch;
+  int64_t stages = 0, heldBuffers = 0;
+  int64_t consumerRegisters = 0, producerRegisters = 0;
+  // Offsets in shared memory, in bytes.
+  int64_t heldBytes = 0, stageOffset = 0, stageBytes = 0, stagingOffset = 0, stagingBytes = 0, barrierOffset = 0;
+
+  //===-- Barriers and slots ------------------------------------------------------------------------------------===//
+  /// Rings of a stage: one per streamed tile, one more for the vectors.
+  unsigned ringCount() const { return unsigned(streamed.size()) + (vectors.empty() ? 0 : 1); }
+  int64_t fullBarrier(unsigned ring) const { return barrierOffset + 8 * stages * int64_t(ring); }
+  int64_t emptyBarrier(unsigned ring) const { return fullBarrier(ringCount()) + 8 * stages * int64_t(ring); }
+  int64_t heldFull() const { return emptyBarrier(ringCount()); }
+  int64_t heldEmpty() const { return heldFull() + 8 * heldBuffers; }
+  /// Per stage {position, body, head of the group, whether it is the last of its item}; per held buffer {item or -1, any tiles}.
+  int64_t stageSlot() const { return (heldEmpty() + 8 * heldBuffers + 15) / 16 * 16; }
+  int64_t heldSlot() const { return stageSlot() + 16 * stages; }
+  int64_t guardSlot() const { return heldSlot() + 16 * heldBuffers; }
+};
+
+/// Rewrites a clone of a kernel into the form that makePlan takes: what does not change in a sweep stands before it, factors stand
+/// outside of selects.
+void prepareKernel(mlir::func::FuncOp kernel);
+
+/// Plans a prepared kernel; nothing, and why, if this generator can't take it.
+std::optional<Plan> makePlan(mlir::func::FuncOp kernel, std::string &reason);
+
+} // namespace caa::nvptx::hopper

@@ -1,0 +1,343 @@
+// The frame of a kernel and its producer. See KernelEmitter.h.
+#include "codegen/Nvptx/Hopper/KernelEmitter.h"
+
+using namespace mlir;
+using LLVM::ICmpPredicate;
+
+namespace caa::nvptx::hopper {
+
+//===-- Common ------------------------------------------------------------------------------------------------------===//
+
+Variable::Variable(ThreadCode &code, Type type) : code(&code), type(type) {
+  OpBuilder entry(code.function.getContext());
+  entry.setInsertionPointToStart(&code.function.front());
+  Value one = LLVM::ConstantOp::create(entry, code.loc, entry.getI32IntegerAttr(1));
+  pointer = LLVM::AllocaOp::create(entry, code.loc, code.pointer, type, one);
+}
+
+Value Variable::get() const { return LLVM::LoadOp::create(code->builder, code->loc, type, pointer); }
+
+void Variable::set(Value value) const { LLVM::StoreOp::create(code->builder, code->loc, value, pointer); }
+
+RingState::RingState(ThreadCode &code, int64_t stages, int64_t firstParity)
+    : stage(code, code.word(0)), parity(code, code.word(firstParity)), stages(stages) {}
+
+void RingState::advance(ThreadCode &code) const {
+  Value next = code.add(stage.get(), code.word(1));
+  Value wraps = code.compare(ICmpPredicate::eq, next, code.word(stages));
+  stage.set(code.select(wraps, code.word(0), next));
+  parity.set(code.bitXor(parity.get(), code.select(wraps, code.word(1), code.word(0))));
+}
+
+KernelEmitter::KernelEmitter(Plan &plan, ModuleOp module, caa_target target)
+    : plan(plan), frame(plan.kernel, module, target, plan.launch), code(frame.code) {}
+
+void KernelEmitter::branch(Value condition, Block *yes, Block *no) {
+  LLVM::CondBrOp::create(code.builder, code.loc, condition, yes, ValueRange{}, no, ValueRange{});
+}
+
+FailureOr<LaunchInfo> KernelEmitter::run() {
+  Value start = code.sharedAddress(code.shared());
+  base = code.bitAnd(code.add(start, code.word(1023)), code.word(-1024));
+  initBarriers();
+  lane = code.bitAnd(code.thread(), code.word(31));
+  firstLane = code.compare(ICmpPredicate::eq, lane, code.word(0));
+  Value group = code.uniform(code.shiftRightUnsigned(code.thread(), 7));
+  warpgroup = code.sub(group, code.word(1));
+  warpgroupThread = code.bitAnd(code.thread(), code.word(127));
+  Block *end = code.newBlock(), *consumer = code.newBlock(), *producer = code.newBlock();
+  branch(code.compare(ICmpPredicate::eq, group, code.word(0)), producer, consumer);
+  code.enter(producer);
+  emitProducer();
+  code.jump(end);
+  bool ok = !values->failed;
+  code.enter(consumer);
+  emitConsumer();
+  code.jump(end);
+  code.enter(end);
+  if (!ok || values->failed)
+    return failure();
+  return frame.finish(/*minBlocks=*/1);
+}
+
+void KernelEmitter::initBarriers() {
+  code.when(code.compare(ICmpPredicate::eq, code.thread(), code.word(0)), [&] {
+    int64_t consumerWarps = 4 * plan.warpgroups;
+    for (unsigned ring = 0; ring < plan.ringCount(); ++ring)
+      for (int64_t stage = 0; stage < plan.stages; ++stage) {
+        initBarrier(code, at(plan.fullBarrier(ring) + 8 * stage), ring < plan.streamed.size() ? 1 : 32);
+        initBarrier(code, at(plan.emptyBarrier(ring) + 8 * stage), consumerWarps);
+      }
+    for (int64_t buffer = 0; buffer < plan.heldBuffers; ++buffer) {
+      initBarrier(code, at(plan.heldFull() + 8 * buffer), 1);
+      initBarrier(code, at(plan.heldEmpty() + 8 * buffer), consumerWarps);
+    }
+    fenceBarriers(code);
+  });
+  code.barrier();
+}
+
+void KernelEmitter::emitAhead(Scope &scope, Block &block, const DenseSet<Operation *> &ops, bool tiles) {
+  for (Operation &op : block) {
+    if (!ops.contains(&op) || op.getNumRegions() > 1 || isa<tile::StoreOp>(op))
+      continue;
+    Operation *sweep = plan.loop && plan.loop->getBlock() == &block ? plan.loop.getOperation() : plan.sweep.getOperation();
+    if (op.isBeforeInBlock(sweep))
+      for (Value result : op.getResults()) {
+        auto type = Values::typeOf(result);
+        if (!type && !isa<tile::ItemOp>(op))
+          scope.scalar(result);
+        else if (type && tiles && type.getColumns() == 1)
+          scope.elements(result);
+      }
+  }
+}
+
+//===-- Items -------------------------------------------------------------------------------------------------------===//
+
+Value KernelEmitter::drawTicket(Value counter) {
+  Value drawn = code.assembly("{\nmov.u32 $0, 0;\n@$2 atom.global.add.u32 $0, [$1], 1;\n}", "=r,l,b,~{memory}", code.i32,
+                              {counter, firstLane});
+  return code.uniform(drawn);
+}
+
+/// Which item a ticket means: within groups of heads whose swept tiles fit into the L2 cache, the longest sweeps first.
+Value KernelEmitter::itemOf(Value ticket) {
+  auto grid = plan.kernel->getAttrOfType<ArrayAttr>("tile.grid");
+  auto term = grid && grid.size() == 1 ? dyn_cast<tile::TermAttr>(grid[0]) : tile::TermAttr();
+  if (!term || term.getBatch() != 1 || term.getLength() != 1 || term.getDivisor() != 1 || term.getLengthDivisor() != plan.rows)
+    return ticket;
+  auto divide = [&](Value a, Value b) -> Value { return LLVM::UDivOp::create(code.builder, code.loc, a, b); };
+  Value length = frame.extent32(tile::Extent::Length);
+  Value tiles = divide(code.add(length, code.word(plan.rows - 1)), code.word(plan.rows));
+  Value heads = divide(code.toWord(frame.items()), tiles);
+  int64_t bytesPerToken = 0;
+  for (const SharedTile &tile : plan.streamed)
+    bytesPerToken += 2 * tile.width;
+  constexpr int64_t cache = 32 << 20;
+  Value together = divide(code.word(cache / bytesPerToken), length);
+  together = code.maximum(code.minimum(together, heads), code.word(1));
+  Value section = divide(ticket, code.mul(together, tiles));
+  Value first = code.mul(section, together);
+  Value within = code.sub(ticket, code.mul(first, tiles));
+  Value count = code.minimum(together, code.sub(heads, first));
+  Value rank = divide(within, count);
+  Value head = code.add(first, code.sub(within, code.mul(rank, count)));
+  // A sweep that ends with the held rows grows with them; one that begins with them shrinks.
+  bool grows = !plan.sweep.getUpper().getDefiningOp<tile::ExtentOp>();
+  Value tile = grows ? code.sub(code.sub(tiles, code.word(1)), rank) : rank;
+  return code.add(code.mul(head, tiles), tile);
+}
+
+//===-- The producer ------------------------------------------------------------------------------------------------===//
+
+/// Reductions of narrow tiles to one value: each lane takes every 32nd row, then the lanes of the warp meet.
+void KernelEmitter::defineReductions(Scope &scope) {
+  for (Operation *op : plan.producerOps) {
+    auto reduce = dyn_cast<tile::ReduceOp>(op);
+    if (!reduce || Values::typeOf(reduce.getResult()).getRows() * Values::typeOf(reduce.getResult()).getColumns() != 1)
+      continue;
+    scope.setLazy(reduce.getResult(), [this, reduce](Scope &here, int64_t) mutable {
+      auto type = reduce.getTile().getType();
+      int64_t count = std::max(type.getRows(), type.getColumns());
+      SmallVector<Value> own;
+      for (int64_t n = 0; n < count; n += 32) {
+        Value place = code.add(lane, code.word(n));
+        Values chunk(frame, {place, place});
+        Scope inner(chunk, &here);
+        own.push_back(inner.element(reduce.getTile(), 0));
+        values->failed |= chunk.failed;
+      }
+      Value result = values->sum(own, reduce.getCombine());
+      for (int64_t mask : {16, 8, 4, 2, 1}) {
+        Value other = code.shuffleXor(result, mask);
+        result = reduce.getCombine() == tile::Combine::Add ? code.fadd(result, other)
+                                                           : values->extremum(reduce.getCombine(), result, other);
+      }
+      return result;
+    });
+  }
+}
+
+void KernelEmitter::emitProducer() {
+  setRegisters(code, plan.producerRegisters, false);
+  Block *end = code.newBlock(), *start = code.newBlock();
+  branch(code.compare(ICmpPredicate::ult, code.thread(), code.word(32)), start, end);
+  code.enter(start);
+  values = std::make_unique<Values>(frame, ThreadPlace{code.word(0), code.word(0)});
+  ring = std::make_unique<RingState>(code, plan.stages, 1);
+  heldRing = std::make_unique<RingState>(code, plan.heldBuffers, 1);
+  pendingPosition = Variable(code, code.i32), pendingBody = Variable(code, code.i32), pendingHead = Variable(code, code.word(0));
+  Value tickets = frame.counters();
+  Variable ticket(code, drawTicket(tickets));
+  Variable have(code, code.word(0));
+  Value count = code.toWord(frame.items());
+
+  Block *draw = code.newBlock();
+  code.jump(draw);
+  code.enter(draw);
+  waitBarrier(code, barrierOf(plan.heldEmpty(), heldRing->stage.get()), heldRing->parity.get());
+  Value present = ticket.get();
+  Block *finish = code.newBlock(), *work = code.newBlock();
+  branch(code.compare(ICmpPredicate::slt, present, count), work, finish);
+
+  code.enter(work);
+  Value next = drawTicket(tickets);
+  Value item = itemOf(present);
+  Scope scope(*values, nullptr);
+  defineReductions(scope);
+  for (auto op : plan.kernel.getOps<tile::ItemOp>())
+    scope.setScalar(op.getItem(), item);
+  emitAhead(scope, plan.kernel.getBody().front(), plan.producerOps, false);
+  have.set(code.word(0));
+
+  // For every head of the group, every tile of the sweep that is visited. One is kept pending until the next is found.
+  Block *headTop = nullptr, *headEnd = nullptr;
+  Scope outer(*values, &scope);
+  Variable head(code, code.i32);
+  if (plan.loop) {
+    head.set(scope.scalar(plan.loop.getLowerBound()));
+    headEnd = code.newBlock();
+    Block *body = code.newBlock();
+    headTop = code.newBlock();
+    code.jump(headTop);
+    code.enter(headTop);
+    branch(code.compare(ICmpPredicate::slt, head.get(), scope.scalar(plan.loop.getUpperBound())), body, headEnd);
+    code.enter(body);
+    outer.setScalar(plan.loop.getInductionVar(), head.get());
+    emitAhead(outer, *plan.loop.getBody(), plan.producerOps, false);
+  }
+  Variable position(code, outer.scalar(plan.sweep.getLower()));
+  Value upper = outer.scalar(plan.sweep.getUpper());
+  Block *sweepEnd = code.newBlock(), *look = code.newBlock(), *sweepTop = code.newBlock();
+  code.jump(sweepTop);
+  code.enter(sweepTop);
+  branch(code.compare(ICmpPredicate::slt, position.get(), upper), look, sweepEnd);
+  code.enter(look);
+  {
+    Scope visit(*values, &outer);
+    Block &region = plan.sweep.getVisit().front();
+    Value here = position.get();
+    visit.setScalar(region.getArgument(0), here);
+    Value body = visit.scalar(region.getTerminator()->getOperand(0));
+    code.when(code.compare(ICmpPredicate::sge, body, code.word(0)), [&] {
+      Block *first = code.newBlock(), *later = code.newBlock(), *join = code.newBlock();
+      branch(code.compare(ICmpPredicate::ne, have.get(), code.word(0)), later, first);
+      code.enter(later);
+      issueStage(scope, code.word(0));
+      code.jump(join);
+      code.enter(first);
+      issueHeld(scope, item, code.word(1));
+      code.jump(join);
+      code.enter(join);
+      have.set(code.word(1));
+      pendingPosition.set(here);
+      pendingBody.set(body);
+      if (plan.loop)
+        pendingHead.set(head.get());
+    });
+    position.set(code.add(here, code.word(plan.columns)));
+  }
+  code.jump(sweepTop);
+  code.enter(sweepEnd);
+  if (plan.loop) {
+    head.set(code.add(head.get(), code.word(1)));
+    code.jump(headTop);
+    code.enter(headEnd);
+  }
+  Block *some = code.newBlock(), *none = code.newBlock(), *after = code.newBlock();
+  branch(code.compare(ICmpPredicate::ne, have.get(), code.word(0)), some, none);
+  code.enter(some);
+  issueStage(scope, code.word(1));
+  code.jump(after);
+  code.enter(none);
+  issueHeld(scope, item, code.word(0));
+  code.jump(after);
+  code.enter(after);
+  ticket.set(next);
+  heldRing->advance(code);
+  code.jump(draw);
+
+  // No more items: tell the consumers; the last block to get here resets the counters.
+  code.enter(finish);
+  code.when(firstLane, [&] {
+    Value slot = code.add(code.mul(heldRing->stage.get(), code.word(16)), at(plan.heldSlot()));
+    code.assembly("st.shared.v2.b32 [$0], {$1, $2};", "r,r,r,~{memory}", {slot, code.word(-1), code.word(0)});
+    arriveBarrier(code, barrierOf(plan.heldFull(), heldRing->stage.get()), code.boolean(true));
+    Value finished = code.offset(tickets, 4);
+    Value before = code.assembly("atom.global.add.u32 $0, [$1], 1;", "=r,l,~{memory}", code.i32, {finished});
+    code.when(code.compare(ICmpPredicate::eq, before, code.sub(code.blockCount(), code.word(1))), [&] {
+      for (Value counter : {tickets, finished})
+        code.assembly("st.global.u32 [$0], 0;", "l,~{memory}", {counter});
+    });
+  });
+  code.jump(end);
+  code.enter(end);
+}
+
+void KernelEmitter::loadTile(Scope &scope, const SharedTile &tile, Value address, Value barrier) {
+  SmallVector<Value> indices;
+  tile::LoadOp load = tile.load;
+  for (Value index : load.getIndices())
+    indices.push_back(scope.scalar(index));
+  for (int64_t block = 0; block < tile.blocks(); ++block)
+    loadBox(code, code.add(address, code.word(block * tile.rows * 128)), frame.tensorMap(tile.map),
+            {code.word(64 * block), indices[2], indices[1], indices[0]}, barrier, firstLane);
+}
+
+void KernelEmitter::issueHeld(Scope &item, Value number, Value any) {
+  Scope scope(*values, &item);
+  Value buffer = heldRing->stage.get(), barrier = barrierOf(plan.heldFull(), buffer);
+  Value slot = code.add(code.mul(buffer, code.word(16)), at(plan.heldSlot()));
+  code.assembly("@$3 st.shared.v2.b32 [$0], {$1, $2};", "r,r,r,b,~{memory}", {slot, number, any, firstLane});
+  arriveExpecting(code, barrier, code.word(plan.heldBytes), firstLane);
+  for (const SharedTile &tile : plan.held)
+    loadTile(scope, tile, code.add(code.mul(buffer, code.word(plan.heldBytes)), at(tile.offset)), barrier);
+}
+
+void KernelEmitter::issueStage(Scope &item, Value last) {
+  Scope scope(*values, &item);
+  Value here = pendingPosition.get(), head = pendingHead.get();
+  for (Region &body : plan.sweep.getBodies())
+    scope.setScalar(body.front().getArgument(0), here);
+  if (plan.loop)
+    scope.setScalar(plan.loop.getInductionVar(), head);
+  Value stage = ring->stage.get(), parity = ring->parity.get();
+  Value start = code.add(code.mul(stage, code.word(plan.stageBytes)), at(plan.stageOffset));
+  for (auto [n, tile] : llvm::enumerate(plan.streamed)) {
+    waitBarrier(code, barrierOf(plan.emptyBarrier(unsigned(n)), stage), parity);
+    if (n == 0) {
+      Value slot = code.add(code.mul(stage, code.word(16)), at(plan.stageSlot()));
+      code.assembly("@$5 st.shared.v4.b32 [$0], {$1, $2, $3, $4};", "r,r,r,r,r,b,~{memory}",
+                    {slot, here, pendingBody.get(), head, last, firstLane});
+    }
+    Value barrier = barrierOf(plan.fullBarrier(unsigned(n)), stage);
+    arriveExpecting(code, barrier, code.word(tile.bytes()), firstLane);
+    loadTile(scope, tile, code.add(start, code.word(tile.offset)), barrier);
+  }
+  if (!plan.vectors.empty()) {
+    unsigned n = unsigned(plan.streamed.size());
+    waitBarrier(code, barrierOf(plan.emptyBarrier(n), stage), parity);
+    Value length = frame.extent32(tile::Extent::Length);
+    for (const SharedVector &vector : plan.vectors) {
+      auto load = vector.load;
+      auto memory = cast<MemRefType>(load.getSource().getType());
+      int64_t heads = memory.getDimSize(2), width = memory.getDimSize(3);
+      Value batch = scope.scalar(load.getIndices()[0]);
+      Value column = code.add(code.mul(scope.scalar(load.getIndices()[2]), code.word(width)), scope.scalar(load.getIndices()[3]));
+      for (int64_t first = 0; first < plan.columns; first += 32) {
+        Value within = code.add(lane, code.word(first)), token = code.add(here, within);
+        Value exists = code.compare(ICmpPredicate::slt, token, length);
+        Value row = code.add(code.mul(code.toLong(batch), frame.extent(tile::Extent::Length)),
+                             code.toLong(code.minimum(token, code.sub(length, code.word(1)))));
+        Value offset = code.add(code.mul(row, code.index(heads * width)), code.toLong(column));
+        copyWord(code, code.add(start, code.add(code.mul(within, code.word(4)), code.word(vector.offset))),
+                 code.address(frame.buffer(load.getSource()), memory.getElementType(), offset), exists);
+      }
+    }
+    arriveAfterCopies(code, barrierOf(plan.fullBarrier(n), stage));
+  }
+  ring->advance(code);
+}
+
+} // namespace caa::nvptx::hopper
