@@ -220,12 +220,14 @@ Value Scope::emitElement(Value tile, int64_t place) {
   return {};
 }
 
-/// One word of a held tile of one column, or of a static buffer.
+/// One word of a tile of one column or (transposed) one row, or of a static buffer.
 Value Scope::emitNarrowLoad(tile::LoadOp load, int64_t place) {
   auto memory = cast<MemRefType>(load.getSource().getType());
   auto type = load.getTile().getType();
-  if (type.getColumns() != 1 || load.getHeads() || load.getTransposed() || memory.getElementTypeBitWidth() < 16)
+  bool transposed = load.getTransposed();
+  if ((transposed ? type.getRows() : type.getColumns()) != 1 || load.getHeads() || memory.getElementTypeBitWidth() < 16)
     return {};
+  int64_t count = std::max(type.getRows(), type.getColumns());
   // Row-major: ((batch T + token) heads + head) width + column.
   Value offset, row, length;
   for (int64_t axis = 0, rank = memory.getRank(); axis < rank; ++axis) {
@@ -233,16 +235,17 @@ Value Scope::emitNarrowLoad(tile::LoadOp load, int64_t place) {
     bool rows = rank >= 3 && memory.isDynamicDim(axis) && axis == (rank == 4 ? 1 : 0);
     if (rows) {
       length = values.frame.extent32(rank == 4 ? tile::Extent::Length : tile::Extent::Rows);
-      row = code.add(code.add(index, values.place.row), code.word(4 * place));
+      row = transposed ? code.add(code.add(index, values.place.column), code.word(2 * (place & ~int64_t(3)) + place % 2))
+                       : code.add(code.add(index, values.place.row), code.word(4 * place));
       index = code.minimum(row, code.sub(length, code.word(1)));
-    } else if (axis + 1 < rank && rank < 3 && type.getRows() > 1) {
+    } else if (axis + 1 < rank && rank < 3 && count > 1) {
       return {}; // rows along heads
     }
     Value size = memory.isDynamicDim(axis) ? values.frame.extent(rank == 4 ? (axis ? tile::Extent::Length : tile::Extent::Batch) : tile::Extent::Rows)
                                            : code.index(memory.getDimSize(axis));
     offset = offset ? code.add(code.mul(offset, size), code.toLong(index)) : code.toLong(index);
   }
-  if (type.getRows() > 1 && !row)
+  if (count > 1 && !row)
     return {};
   Type element = memory.getElementType();
   Value value = code.loadAs(element, code.address(values.frame.buffer(load.getSource()), element, offset), /*readOnly=*/true);
