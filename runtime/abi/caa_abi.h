@@ -269,8 +269,8 @@ typedef struct caa_command {
 } caa_command;
 
 /* Entries of a model, for each target: "micro_step" (forward, backward, gradients added), "eval_step" (losses), "logits"
-   (forward to the value "logits"), "loss_counts", and on GPUs "update" (norms, optimizer, rounded copies; gradients become
-   zero). Per export NAME: "NAME.forward", "NAME.gradient" (adds the parameters' gradients; takes
+   (forward to the value "logits"), "loss_counts"; on GPUs "update" (norms, optimizer, rounded copies; gradients become
+   zero) and, if any entry reads rounded copies, "refresh" (makes them from the parameters). Per export NAME: "NAME.forward", "NAME.gradient" (adds the parameters' gradients; takes
    d_<result>, and d_<loss> [1, 1] for each named loss; gives d_<input>), and, if it has losses, "NAME.loss_counts". */
 typedef struct caa_entry {
   caa_text name;

@@ -12,6 +12,8 @@
 #include "codegen/Nvptx/Core/Nvptx.h"
 #include "codegen/Schedule/Update.h"
 
+#include "llvm/Support/Error.h"
+
 namespace caa::nvptx {
 
 /// PTX of the kernels and how they are launched. Their operands are those of the commands in codegen/Schedule/Update.cpp.
