@@ -1,12 +1,20 @@
 // See Portable.h.
 #include "codegen/Nvptx/Portable/Portable.h"
 
+#include "codegen/Nvptx/Fragments/Ranking.h"
 #include "codegen/Nvptx/Portable/PortableEmitter.h"
 
 using namespace mlir;
 using LLVM::ICmpPredicate;
 
 namespace caa::nvptx {
+
+/// What a block may have of shared memory.
+static int64_t mostSharedBytes(caa_target target) { return int64_t(target == CAA_TARGET_SM90A ? 227 : 163) << 10; }
+
+static bool hasRanking(func::FuncOp kernel) {
+  return kernel.walk([](tile::RankingOp) { return WalkResult::interrupt(); }).wasInterrupted();
+}
 
 PortableEmitter::PortableEmitter(Frame &frame, Fragments &fragments, const SharedPlan &plan, ScalarOptions options)
     : FragmentEmitter(frame, fragments, options), plan(plan), sharedBase(code.sharedAddress(code.shared())) {}
@@ -74,6 +82,8 @@ static RowLayout rowsFor(func::FuncOp kernel, int64_t rows) {
       live = std::max(live, pairs + pairs / 2);
     }
   });
+  if (hasRanking(kernel)) // it fills the registers with what it knows of a strip's rows
+    return RowLayout::consecutive(rows / 16, 1);
   for (int64_t strips : {2, 1})
     if (rows % (16 * strips) == 0 && (strips == 1 || (rows > 64 && strips * (carried + live) <= 160)))
       return RowLayout::consecutive(rows / 16 / strips, strips);
@@ -103,10 +113,20 @@ FailureOr<LaunchInfo> emitPortable(func::FuncOp kernel, ModuleOp module, caa_tar
   LaunchInfo launch;
   launch.threads = uint32_t(32 * rows.warps);
   launch.sharedBytes = uint32_t(plan.bytes());
+  int64_t capacity = 0;
+  if (hasRanking(*prepared)) {
+    capacity = ListRanker::capacityFor(rows, mostSharedBytes(target) - plan.bytes());
+    if (!capacity)
+      return kernel.emitError("shared memory has no room for the lists of a ranking");
+    launch.sharedBytes += uint32_t(ListRanker::bytes(rows, capacity));
+  }
   Frame frame(*prepared, module, target, launch);
   Fragments fragments(frame, rows, frame.code.thread(), options);
   fragments.exchange = frame.code.shared(plan.exchangeOffset());
   PortableEmitter emitter(frame, fragments, plan, options);
+  std::optional<ListRanker> ranker;
+  if (capacity)
+    emitter.ranker = &ranker.emplace(frame.code, fragments, frame.code.shared(plan.bytes()), capacity);
   if (failed(emitter.run()))
     return failure();
   return frame.finish();
