@@ -2,6 +2,7 @@
 #include "codegen/Nvptx/Fragments/Fragments.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 
@@ -141,6 +142,11 @@ public:
         values[op.getResult(0)] = code.real(cast<FloatAttr>(constant.getValue()).getValueAsDouble(), code.f32);
         continue;
       }
+      if (auto exp = dyn_cast<math::ExpOp>(op); exp && options.approximate)
+        if (Value result = expOfDifference(exp, get)) {
+          values[exp.getResult()] = result;
+          continue;
+        }
       SmallVector<Value> operands;
       for (Value operand : op.getOperands())
         operands.push_back(get(operand));
@@ -159,6 +165,24 @@ public:
   }
 
 private:
+  // e^(c x - b) as 2^(x (c log2 e) - b log2 e): one multiply-add for each pair, the rest is the same for a row or column.
+  Value expOfDifference(math::ExpOp exp, function_ref<Value(Value)> get) {
+    auto difference = exp.getOperand().getDefiningOp<arith::SubFOp>();
+    if (!difference || difference->getBlock() != exp->getBlock() || !exp.getType().isF32())
+      return {};
+    constexpr double log2OfE = M_LOG2E;
+    double factor = log2OfE;
+    Value x = difference.getLhs();
+    if (auto product = x.getDefiningOp<arith::MulFOp>(); product && product->getBlock() == exp->getBlock())
+      if (auto constant = product.getRhs().getDefiningOp<arith::ConstantOp>()) {
+        factor *= cast<FloatAttr>(constant.getValue()).getValueAsDouble();
+        x = product.getLhs();
+      }
+    Value subtrahend = code.fneg(code.fmul(get(difference.getRhs()), code.real(log2OfE, code.f32)));
+    Value exponent = code.fma(get(x), code.real(factor, code.f32), subtrahend);
+    return code.intrinsic("llvm.nvvm.ex2.approx.ftz.f32", code.f32, {exponent});
+  }
+
   ThreadCode &code;
   tile::MapOp map;
   function_ref<Value(Value)> outer;

@@ -190,10 +190,12 @@ FailureOr<std::pair<Value, Value>> PortableEmitter::advance(tile::SweepOp sweep,
   return std::make_pair(found[0], found[1]);
 }
 
-// A loop over the visited tiles. While one is worked on, the copies of the next stages - 1 are under way.
+// A loop over the visited tiles. While one is worked on, the copies of the next stages - 1 are under way. Of a ring of one stage
+// each tile is copied when the one before is done.
 LogicalResult PortableEmitter::emitSweep(tile::SweepOp sweep) {
   const Ring &ring = plan.ring(sweep);
-  int64_t ahead = ring.stages - 1;
+  bool isRing = ring.stages > 1;
+  int64_t ahead = isRing ? ring.stages - 1 : 1;
   Value upper = scalar(sweep.getUpper()), step = code.index(int64_t(sweep.getStep()));
   SmallVector<Value> state; // start and body of `ahead` tiles, the present stage, then what is carried
   beforeWrites();
@@ -201,7 +203,8 @@ LogicalResult PortableEmitter::emitSweep(tile::SweepOp sweep) {
     auto found = advance(sweep, n ? code.add(state[2 * n - 2], step) : scalar(sweep.getLower()));
     if (failed(found))
       return failure();
-    copyStage(ring, sweep, found->first, code.word(n));
+    if (isRing)
+      copyStage(ring, sweep, found->first, code.word(n));
     state.append({found->first, found->second});
   }
   state.push_back(code.word(0));
@@ -219,11 +222,16 @@ LogicalResult PortableEmitter::emitSweep(tile::SweepOp sweep) {
   auto last = advance(sweep, code.add(now[2 * ahead - 2], step));
   if (failed(last))
     return failure();
+  if (!isRing) {
+    code.barrier();
+    copyStage(ring, sweep, now[0], code.word(0));
+  }
   awaitCopies(ahead - 1);
   auto wrapped = [&](Value number) {
     return code.select(code.compare(ICmpPredicate::sge, number, code.word(ring.stages)), code.sub(number, code.word(ring.stages)), number);
   };
-  copyStage(ring, sweep, last->first, wrapped(code.add(stage, code.word(ahead))));
+  if (isRing)
+    copyStage(ring, sweep, last->first, wrapped(code.add(stage, code.word(ahead))));
   arriving = unread = false;
   stageStart = code.mul(stage, code.word(ring.stageBytes));
   auto carried = emitBodies(sweep, now[1], now[0], ArrayRef(now).drop_front(2 * ahead + 1));

@@ -64,29 +64,51 @@ Value PortableEmitter::workItem() {
   return code.add(code.mul(head, tiles), tile);
 }
 
+// Values that a thread holds at once in a sweep, for each strip of rows: an estimate from above that knows what is carried, products and
+// maps that stand side by side, and columns from before the sweep.
+static int64_t valuesPerStrip(tile::SweepOp sweep) {
+  auto isColumn = [](Type type) {
+    auto tile = dyn_cast<tile::TileType>(type);
+    return tile && tile.getRows() > 1 && tile.getColumns() == 1;
+  };
+  auto count = [&](Type type) -> int64_t {
+    auto tile = dyn_cast<tile::TileType>(type);
+    if (!tile || tile.getRows() == 1)
+      return 0;
+    return isColumn(type) ? 2 : Fragments::blocksOf(tile.getColumns()) * (tile.getElement().isBF16() ? 2 : 4);
+  };
+  auto sum = [&](TypeRange types) {
+    int64_t all = 0;
+    for (Type type : types)
+      all += count(type);
+    return all;
+  };
+  llvm::DenseSet<Value> columns;
+  int64_t live = 0;
+  for (Region &body : sweep.getBodies()) {
+    int64_t products = 0, mapped = 0;
+    body.walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        if (isColumn(operand.getType()) && !sweep->isAncestor(operand.getParentBlock()->getParentOp()))
+          columns.insert(operand);
+      if (auto dot = dyn_cast<tile::DotOp>(op); dot && !dot.getAccumulator())
+        products += count(dot.getResult().getType());
+      else if (isa<tile::MapOp>(op))
+        mapped = std::max(mapped, sum(op->getResultTypes()));
+    });
+    live = std::max({live, products, mapped});
+  }
+  return sum(sweep.getResultTypes()) + live + 2 * int64_t(columns.size());
+}
+
 // How many warps hold the rows: strips of a warp share what they read of the swept tiles, but all their accumulators must fit.
 static RowLayout rowsFor(func::FuncOp kernel, int64_t rows) {
-  int64_t carried = 0, live = 0; // values of a thread with one strip
-  kernel.walk([&](tile::SweepOp sweep) {
-    auto count = [](Type type) {
-      auto tile = dyn_cast<tile::TileType>(type);
-      return tile && tile.getRows() > 1 && tile.getColumns() > 1 ? Fragments::blocksOf(tile.getColumns()) * 4 : 0;
-    };
-    int64_t own = 0;
-    for (Type type : sweep.getResultTypes())
-      own += count(type);
-    carried = std::max(carried, own);
-    for (Region &body : sweep.getBodies()) {
-      int64_t pairs = 0;
-      body.walk([&](tile::DotOp dot) { pairs += dot.getAccumulator() ? 0 : count(dot.getResult().getType()); });
-      live = std::max(live, pairs + pairs / 2);
-    }
-  });
   if (hasRanking(kernel)) // it fills the registers with what it knows of a strip's rows
     return RowLayout::consecutive(rows / 16, 1);
-  for (int64_t strips : {2, 1})
-    if (rows % (16 * strips) == 0 && (strips == 1 || (rows > 64 && strips * (carried + live) <= 160)))
-      return RowLayout::consecutive(rows / 16 / strips, strips);
+  int64_t values = 0;
+  kernel.walk([&](tile::SweepOp sweep) { values = std::max(values, valuesPerStrip(sweep)); });
+  if (rows > 64 && rows % 32 == 0 && 2 * values <= 204)
+    return RowLayout::consecutive(rows / 32, 2);
   return RowLayout::consecutive(rows / 16, 1);
 }
 
@@ -105,7 +127,7 @@ FailureOr<LaunchInfo> emitPortable(func::FuncOp kernel, ModuleOp module, caa_tar
   OwningOpRef<func::FuncOp> prepared = kernel.clone();
   RowLayout rows = rowsFor(*prepared, heldRows(*prepared));
   SharedPlan plan;
-  if (failed(plan.plan(*prepared, Fragments::exchangeBytes(*prepared, rows))))
+  if (failed(plan.plan(*prepared, Fragments::exchangeBytes(*prepared, rows), mostSharedBytes(target))))
     return failure();
   bool isBf16 = false;
   prepared->walk([&](tile::DotOp dot) { isBf16 |= dot.getB().getType().getElement().isBF16(); });

@@ -56,7 +56,7 @@ static Region *bodyOf(Operation *op, tile::SweepOp &sweep) {
   return nullptr;
 }
 
-LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes) {
+LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64_t mostBytes) {
   kernel.walk([](tile::SweepOp sweep) { hoistInvariants(sweep); });
   IRRewriter rewriter(kernel.getContext());
   DominanceInfo dominance(kernel);
@@ -130,8 +130,12 @@ LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes) {
       ring.stageBytes += staged.tile.bytes();
       padding |= !staged.isRow && staged.tile.padded() != staged.tile.columns;
     }
+    while (ring.stages > 1 && start + ring.stages * ring.stageBytes > mostBytes)
+      --ring.stages;
     end = std::max(end, start + ring.stages * ring.stageBytes);
   }
+  if (end > mostBytes)
+    return kernel.emitError() << "its tiles take " << end << " bytes of shared memory; a block has " << mostBytes;
   return success();
 }
 
