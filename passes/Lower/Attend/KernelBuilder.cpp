@@ -404,8 +404,10 @@ double flopsPerItem(AttendOp attend, const Options &options) {
   for (ReductionAttr reduction : attend.getReductionList())
     if (reduction.getValue() >= 0)
       perPair += 2.0 * shapeOf(attend.getResult(0)).width;
+  // A kernel that holds keys has an item per tile of them where they are rows, else one per batch row and head.
   Layout layout = layoutOf(attend, options);
-  return perPair * length / 2 * (attend.getReductionList().size() && layout.held == Axis::Keys ? length : double(layout.queries));
+  double held = layout.held != Axis::Keys ? double(layout.queries) : options.keysAsRows ? double(layout.keys) : length;
+  return perPair * length / 2 * held;
 }
 
 } // namespace caa::attend

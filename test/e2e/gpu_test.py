@@ -1,0 +1,85 @@
+"""Compiled models on a real GPU beside the processor; skipped where there is none. (What needs no GPU is in cuda_test.py.)"""
+import ctypes
+import json
+import sys
+import unittest
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from harness import MODELS, ModelTest
+from programs import run
+
+SIZES = ["vocab=512", "dim=256", "layers=2", "heads=4", "kv_heads=2", "ffn=512", "context=256", "train.batch=6", "train.steps=20",
+         "train.optimizer.lr=1e-3", "train.schedule=cosine(warmup = 2)"]
+CAA = ["caa.least=16", "caa.most=64", "caa.ramp=4"]
+SKIPPED = 77  # what ctest takes for it
+
+
+def missing_gpu():
+    """Why there is no GPU to test on; nothing if there is one."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        return f"no NVIDIA driver: {error}"
+    code = driver.cuInit(0)
+    return f"the NVIDIA driver does not start: error {code}" if code else None
+
+
+class GpuTest(ModelTest):
+    def build(self, model, *sets):
+        library = self.fresh(".so")
+        flags = [flag for item in [*SIZES, *sets] for flag in ("--set", item)]
+        run("caac", MODELS / f"{model}.mdl", "-o", library, *flags, *(f for t in ("cpu", "sm_80", "sm_90a") for f in ("--target", t)))
+        return library
+
+    def train(self, library, name, *flags):
+        run("caa-run", "train", library, "--tokens", "tokens.bin", "--run", name, "--micro-batch", 4, *flags, cwd=self.folder)
+        checkpoint = self.folder / name / "last"
+        tensors = {**load_file(checkpoint / "model.safetensors"), **load_file(checkpoint / "optimizer.safetensors")}
+        rows = [json.loads(line) for line in (self.folder / name / "log.jsonl").read_text().splitlines()]
+        return {key: value.tobytes() for key, value in tensors.items()}, [row["loss"] for row in rows if "loss" in row]
+
+    def dump(self, library, device):
+        out = self.fresh(".safetensors")
+        run("caa-run", "eval", library, "--tokens", "tokens.bin", "--checkpoint", "start", "--dump", out, "--device", device, cwd=self.folder)
+        return load_file(out)
+
+    def check(self, model, precision, sets=()):
+        library = self.build(model, f"train.precision={precision}", *sets)
+        self.tokens(np.random.default_rng().integers(0, 512, 6 * 256)).rename(self.folder / "tokens.bin")
+        self.train(library, "start", "--steps", 20, "--stop-at", 1, "--device", "cpu")
+        ours, theirs = self.dump(library, "cuda"), self.dump(library, "cpu")
+        for name, value in theirs.items():
+            a, b = ours[name].astype(np.float64), value.astype(np.float64)
+            self.assertTrue(np.isfinite(a).all(), name)
+            if precision == "fp32":
+                self.assertLess(np.linalg.norm(a - b), 1e-5 * np.linalg.norm(b) + 1e-9, name)
+            else:
+                self.assertGreater((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b)), 0.999, name)
+
+        whole, losses = self.train(library, "whole", "--steps", 20, "--device", "cuda", "--deterministic")
+        self.assertEqual(self.train(library, "again", "--steps", 20, "--device", "cuda", "--deterministic"), (whole, losses))
+        self.train(library, "halves", "--steps", 20, "--stop-at", 9, "--device", "cuda", "--deterministic")
+        self.assertEqual(self.train(library, "halves", "--resume", "auto", "--device", "cuda", "--deterministic")[0], whole)
+        _, processors = self.train(library, "cpu", "--steps", 20, "--device", "cpu")
+        np.testing.assert_allclose(losses, processors, rtol=1e-4 if precision == "fp32" else 5e-3)
+
+    def test_dense_in_fp32(self):
+        self.check("qwen_dense", "fp32")
+
+    def test_dense_in_bf16(self):
+        self.check("qwen_dense", "bf16")
+
+    def test_caa_in_fp32(self):
+        self.check("qwen_caa", "fp32", CAA)
+
+    def test_caa_in_bf16(self):
+        self.check("qwen_caa", "bf16", CAA)
+
+
+if __name__ == "__main__":
+    if reason := missing_gpu():
+        print("skipped:", reason)
+        sys.exit(SKIPPED)
+    unittest.main()
