@@ -65,21 +65,26 @@ Program gpuSampleProgram() {
           kernels[command.index] = add(onGpu(sample.kernels[command.index]), command.operands.size());
         command.index = kernels[command.index];
       }
-    if (made.name == "update") {
-      Kernel kernel;
-      kernel.name = "update";
-      kernel.location = "sample.mdl:9";
-      kernel.target = target;
-      kernel.threads = 32;
-      Command command;
-      command.kind = CAA_COMMAND_KERNEL;
-      command.location = kernel.location;
-      for (uint32_t buffer = 0; buffer < made.buffers.size(); ++buffer) {
-        made.buffers[buffer].first = made.buffers[buffer].last = 0;
-        command.operands.push_back({buffer});
+    if (made.name == "update") { // a kernel in place of the fill
+      Entry refresh = made;
+      refresh.name = "refresh";
+      refresh.buffers = {made.buffers[0], made.buffers[4]}; // the parameters and their copies
+      for (Entry *one : {&made, &refresh}) {
+        Command command;
+        command.kind = CAA_COMMAND_KERNEL;
+        for (uint32_t buffer = 0; buffer < one->buffers.size(); ++buffer) {
+          one->buffers[buffer].first = one->buffers[buffer].last = 0;
+          command.operands.push_back({buffer});
+        }
+        Kernel kernel;
+        kernel.name = one->name;
+        kernel.location = command.location = "sample.mdl:9";
+        kernel.target = target;
+        kernel.threads = 32;
+        command.index = add(std::move(kernel), command.operands.size());
+        one->commands = {command};
       }
-      command.index = add(std::move(kernel), command.operands.size());
-      made.commands = {command}; // in place of the fill
+      program.entries.push_back(std::move(refresh));
     }
     program.entries.push_back(std::move(made));
   }

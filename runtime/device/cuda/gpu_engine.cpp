@@ -1,8 +1,6 @@
 // Copies around entries; rounding parameters; what is left of the device.
 #include "runtime/device/cuda/gpu_engine.h"
 
-#include "runtime/store/dtype.h"
-
 #include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
@@ -113,12 +111,10 @@ Status GpuEngine::write(StateArena arena, std::span<const float> values) {
   if (bytes != runner_->stateBytes(kindOf(arena)))
     return internalError("an arena of another size was written to the GPU");
   CAA_CHECK(upload(to, values.data(), bytes, "parameters"));
-  if (arena == StateArena::Parameters && runner_->hasRoundedParameters()) {
-    CAA_TRY(CUdeviceptr rounded, runner_->state(CAA_BUFFER_PARAMETERS_BF16));
-    std::vector<uint16_t> copies(values.size());
-    std::transform(values.begin(), values.end(), copies.begin(), floatToBfloat16);
-    CAA_CHECK(upload(rounded, copies.data(), bytes / 2, "rounded parameters"));
-    return runner_->synchronize(); // before `copies` goes
+  if (arena == StateArena::Parameters && runner_->image().findEntry(target(), "refresh")) {
+    CAA_TRY(auto plan, planEntry(runner_->image(), target(), "refresh", 1, 1));
+    CAA_TRY(Bound * refresh, runner_->bind(plan));
+    CAA_CHECK(runner_->enqueue(*refresh));
   }
   return runner_->synchronize();
 }

@@ -92,6 +92,12 @@ uint16_t rounded(float value) {
   return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
+void refresh(const Parameters &parameters, unsigned) {
+  Arguments a(parameters, 2);
+  for (int64_t i = 0; i < allElements; ++i)
+    a.operand<uint16_t>(1)[i] = rounded(a.operand<float>(0)[i]);
+}
+
 void update(const Parameters &parameters, unsigned) {
   Arguments a(parameters, 6);
   float *values = a.operand<float>(0), *gradients = a.operand<float>(1);
@@ -134,7 +140,7 @@ void update(const Parameters &parameters, unsigned) {
 FakeKernel fakeKernel(const std::string &name) {
   static const std::map<std::string, FakeKernel> kernels = {
       {"embed", embed},          {"add", add},       {"square_loss", squareLoss}, {"count_rows", countRows},
-      {"update", update}, {"caa_loss_scales", lossScales}};
+      {"refresh", refresh},      {"update", update}, {"caa_loss_scales", lossScales}};
   auto found = kernels.find(name);
   return found == kernels.end() ? nullptr : found->second;
 }
