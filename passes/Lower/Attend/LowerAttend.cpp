@@ -60,6 +60,12 @@ Options LowerAttend::optionsFor(AttendOp attend) {
   int64_t &heldSize = holdsKeys ? options.keys : options.queries, &sweptSize = holdsKeys ? options.queries : options.keys;
   heldSize = first({holdsKeys ? heldKeys : ranks ? heldRanking : 0, held, heldSize});
   sweptSize = first({holdsKeys ? sweptQueries : ranks ? sweptRanking : 0, swept, sweptSize});
+  // What is held must fit into shared memory beside what is swept: of vectors longer than 256 bytes, half as many.
+  int64_t longest = 0;
+  for (Value operand : attend->getOperands())
+    longest = std::max(longest, shapeOf(operand).width * int64_t(elementOf(operand).getIntOrFloatBitWidth()) / 8);
+  if (held > 0 && longest > 256)
+    heldSize = std::max<int64_t>(heldSize / 2, 16);
   return options;
 }
 
