@@ -77,7 +77,7 @@ void KernelEmitter::bindStage(Scope &scope, const Stage &stage) {
     auto load = cast<tile::LoadOp>(op);
     int64_t offset = plan.vectors[number].offset;
     scope.setLazy(load.getTile(), [this, load, offset, copy](Scope &here, int64_t place) mutable {
-      waitRing(unsigned(plan.streamed.size()), copy);
+      waitRing(plan.vectorRing(), copy);
       Type element = load.getTile().getType().getElement();
       Value address = code.add(code.add(stageAddress(copy, offset), code.mul(values->place.column, code.word(4))),
                                code.word(8 * (place & ~int64_t(3))));
@@ -121,7 +121,15 @@ void KernelEmitter::issueScores(Scope &scope, tile::DotOp dot, const Stage &stag
   start = opaque(code, code.shiftRightUnsigned(code.add(start, code.mul(warpgroup, code.word(64 * 128))), 4));
   Matrix a = matrixAt(code, start, 0);
   Matrix b = matrixAt(code, opaque(code, code.shiftRightUnsigned(stageAddress(stage, streamed.offset), 4)), 0);
-  SmallVector<Value> results = multiplyHeld(code, a, b, plan.columns, held.width, plan.rows, plan.columns);
+  std::optional<ExtraStep> extra;
+  if (auto fold = plan.foldOf.find(dot); fold != plan.foldOf.end()) {
+    waitRing(plan.foldRing(), stage);
+    Value ones = opaque(code, code.shiftRightUnsigned(at(plan.onesOffset + 2048 * fold->second), 4));
+    Value words = opaque(code, code.shiftRightUnsigned(stageAddress(stage, plan.foldOffset), 4));
+    extra = ExtraStep{plainMatrixAt(code, ones, 128, 256), plainMatrixAt(code, words, 0, 128)};
+  }
+  SmallVector<Value> results =
+      multiplyHeld(code, a, b, plan.columns, held.width, plan.rows, plan.columns, extra ? &*extra : nullptr);
   flight.groups.emplace_back(dot.getResult(), results);
   scope.setLazy(dot.getResult(), [this, dot](Scope &here, int64_t) mutable {
     complete(here, dot.getResult());
@@ -437,12 +445,18 @@ void KernelEmitter::emitVisitsPipelined(Scope &item) {
     Stage next = presentStage();
     waitScores(next);
     Scope scope(*values, &item);
+    if (plan.takesTurns)
+      syncNamed(code, code.add(warpgroup, code.word(1)), 256);
     issueAll(scope, next);
     // The present stage's rings that sums read: waited for apart from the next stage's.
     llvm::BitVector waited = flight.waited;
     flight.waited = ofScores;
     issueSums(scope, present);
     flight.waited = waited;
+    if (plan.takesTurns) {
+      Value isLast = code.compare(ICmpPredicate::eq, warpgroup, code.word(plan.warpgroups - 1));
+      arriveNamed(code, code.select(isLast, code.word(1), code.add(warpgroup, code.word(2))), 256);
+    }
     readSlot(next);
     bindStage(scope, next);
     bindCarried(scope);
@@ -487,6 +501,7 @@ void KernelEmitter::emitConsumer() {
   Value row = code.add(code.add(code.mul(warpgroup, code.word(64)), code.mul(warp, code.word(16))), code.shiftRightUnsigned(lane, 2));
   Value column = code.mul(code.bitAnd(code.thread(), code.word(3)), code.word(2));
   values = std::make_unique<Values>(frame, ThreadPlace{row, column});
+  values->done = &plan.foldedSubtractions;
   ring = std::make_unique<RingState>(code, plan.stages, 0);
   heldRing = std::make_unique<RingState>(code, plan.heldBuffers, 0);
   for (Type type : plan.sweep.getResultTypes())
@@ -500,6 +515,10 @@ void KernelEmitter::emitConsumer() {
       fresh.push_back(variables(plan.columns / 2, code.f32));
       factors.push_back(variables(sum.factor ? 2 : 0, code.f32));
     }
+
+  // The first turn is the first warpgroup's.
+  if (plan.pipelined && plan.takesTurns)
+    code.when(code.compare(ICmpPredicate::eq, warpgroup, code.word(0)), [&] { arriveNamed(code, code.word(1), 256); });
 
   Block *top = code.newBlock(), *work = code.newBlock(), *end = code.newBlock();
   code.jump(top);

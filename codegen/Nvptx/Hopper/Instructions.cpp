@@ -100,6 +100,10 @@ Matrix matrixAt(ThreadCode &code, Value sixteenths, int64_t blockBytes) {
   return {code.add(sixteenths, code.word(leading << 16)), (1024 >> 4) | (int64_t(1) << 30)};
 }
 
+Matrix plainMatrixAt(ThreadCode &code, Value sixteenths, int64_t leadingBytes, int64_t strideBytes) {
+  return {code.add(sixteenths, code.word(leadingBytes / 16 << 16)), strideBytes / 16};
+}
+
 static Value descriptor(ThreadCode &code, Matrix matrix, int64_t offset) {
   Value low = code.add(matrix.low, code.word(offset));
   Value wide = LLVM::ZExtOp::create(code.builder, code.loc, code.i64, low);
@@ -110,13 +114,14 @@ static std::string shape(int64_t columns) {
   return "wgmma.mma_async.sync.aligned.m64n" + std::to_string(columns) + "k16.f32.bf16.bf16 ";
 }
 
-SmallVector<Value> multiplyHeld(ThreadCode &code, Matrix a, Matrix b, int64_t columns, int64_t depth, int64_t rowsA, int64_t rowsB) {
-  int64_t sums = columns / 2, steps = depth / 16;
+SmallVector<Value> multiplyHeld(ThreadCode &code, Matrix a, Matrix b, int64_t columns, int64_t depth, int64_t rowsA, int64_t rowsB,
+                                const ExtraStep *extra) {
+  int64_t sums = columns / 2, whole = depth / 16, steps = whole + (extra ? 1 : 0);
   std::string text = "wgmma.fence.sync.aligned;\n", constraints;
   SmallVector<Value> operands;
   for (int64_t k = 0; k < steps; ++k) {
-    operands.push_back(descriptor(code, a, k / 4 * (rowsA * 128 / 16) + 2 * (k % 4)));
-    operands.push_back(descriptor(code, b, k / 4 * (rowsB * 128 / 16) + 2 * (k % 4)));
+    operands.push_back(k == whole ? descriptor(code, extra->a, 0) : descriptor(code, a, k / 4 * (rowsA * 128 / 16) + 2 * (k % 4)));
+    operands.push_back(k == whole ? descriptor(code, extra->b, 0) : descriptor(code, b, k / 4 * (rowsB * 128 / 16) + 2 * (k % 4)));
     text += shape(columns) + list(0, sums) + ", $" + std::to_string(sums + 2 * k) + ", $" + std::to_string(sums + 2 * k + 1) +
             (k ? ", 1" : ", 0") + ", 1, 1, 0, 0;\n";
   }

@@ -43,9 +43,19 @@ struct Matrix {
 /// The matrix at `sixteenths` (i32: shared address / 16) whose blocks of 64 columns lie `blockBytes` apart (0: read along columns).
 Matrix matrixAt(ThreadCode &code, Value sixteenths, int64_t blockBytes);
 
+/// A matrix without swizzle, made of 8x8 blocks of 128 bytes: `leadingBytes` between blocks along the depth, `strideBytes` between
+/// those along rows.
+Matrix plainMatrixAt(ThreadCode &code, Value sixteenths, int64_t leadingBytes, int64_t strideBytes);
+
+/// One more step of 16 along the depth of a product, with operands of its own.
+struct ExtraStep {
+  Matrix a, b;
+};
+
 /// Accumulators [64, columns] = A B^T over `depth`: both in shared memory, in blocks of 64 columns of `rowsA` and `rowsB` rows.
 /// One commit group; nothing is waited for.
-SmallVector<Value> multiplyHeld(ThreadCode &code, Matrix a, Matrix b, int64_t columns, int64_t depth, int64_t rowsA, int64_t rowsB);
+SmallVector<Value> multiplyHeld(ThreadCode &code, Matrix a, Matrix b, int64_t columns, int64_t depth, int64_t rowsA, int64_t rowsB,
+                                const ExtraStep *extra = nullptr);
 /// sums [64, columns] + A B over `depth` rows of B: A packed to bf16 pairs, 4 registers per 16 columns. No `sums`: from zero.
 SmallVector<Value> multiplyPacked(ThreadCode &code, ValueRange sums, ValueRange packed, Matrix b, int64_t columns, int64_t depth);
 /// Waits until at most `pending` groups are in flight. `tied`: accumulators (and other f32) that may be touched only after it.

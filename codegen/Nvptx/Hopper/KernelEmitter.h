@@ -55,6 +55,9 @@ private:
   void defineReductions(Scope &scope);
   void issueHeld(Scope &scope, Value item, Value any);
   void issueStage(Scope &item, Value last);
+  std::pair<Value, Value> wordAddress(Scope &scope, tile::LoadOp load, Value token);
+  SmallVector<Value> loadFolds(Scope &scope, Value position);
+  void storeFolds(llvm::ArrayRef<Value> words, Value start);
   void loadTile(Scope &scope, const SharedTile &tile, Value address, Value barrier);
 
   //===-- Consumer.cpp ------------------------------------------------------------------------------------------===//

@@ -4,6 +4,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include <map>
+
 using namespace mlir;
 
 namespace caa::nvptx::hopper {
@@ -39,7 +41,7 @@ public:
   Planner(func::FuncOp kernel, std::string &reason) : reason(reason) { plan.kernel = kernel; }
 
   std::optional<Plan> run() {
-    if (findSweep() && findTiles() && findBodies() && findSlices() && layOut())
+    if (findSweep() && findTiles() && findFolds() && findBodies() && findSlices() && layOut())
       return std::move(plan);
     return std::nullopt;
   }
@@ -53,6 +55,7 @@ private:
   bool findSweep();
   bool findTiles();
   bool addTile(tile::LoadOp load, SmallVectorImpl<SharedTile> &tiles, DenseMap<Operation *, unsigned> &numbers);
+  bool findFolds();
   bool findBodies();
   bool findSums(Body &body);
   bool findSlices();
@@ -200,6 +203,108 @@ bool Planner::findTiles() {
   return true;
 }
 
+//===-- Folds -------------------------------------------------------------------------------------------------------===//
+
+/// What every use of a score subtracts from it: the load of a word per token and the factor before the subtraction.
+struct Subtraction {
+  tile::LoadOp load;
+  double factor = 1;
+  SmallVector<Operation *> ops;
+};
+
+std::optional<Subtraction> subtractionOf(tile::DotOp dot) {
+  Subtraction found;
+  bool first = true;
+  // All users of `value`, a value of `map`'s region, must subtract one word from it.
+  auto subtracted = [&](tile::MapOp map, Value value, double factor) {
+    for (Operation *user : value.getUsers()) {
+      auto difference = dyn_cast<arith::SubFOp>(user);
+      auto word = difference ? dyn_cast<BlockArgument>(difference.getRhs()) : BlockArgument();
+      if (!word || difference.getLhs() != value || word.getOwner() != &map.getBody().front())
+        return false;
+      auto load = map.getOperand(word.getArgNumber()).getDefiningOp<tile::LoadOp>();
+      if (!load || load.getTile().getType().getRows() != 1 || !load.getTile().getType().getElement().isF32())
+        return false;
+      if (!first && (factor != found.factor || load != found.load))
+        return false;
+      found.load = load, found.factor = factor, first = false;
+      found.ops.push_back(difference);
+    }
+    return true;
+  };
+  for (OpOperand &use : dot.getResult().getUses()) {
+    auto map = dyn_cast<tile::MapOp>(use.getOwner());
+    if (!map)
+      return std::nullopt;
+    Value argument = map.getBody().front().getArgument(use.getOperandNumber());
+    for (Operation *user : argument.getUsers()) {
+      auto product = dyn_cast<arith::MulFOp>(user);
+      auto constant = product ? product.getRhs().getDefiningOp<arith::ConstantOp>() : arith::ConstantOp();
+      if (!constant)
+        continue;
+      double factor = cast<FloatAttr>(constant.getValue()).getValueAsDouble();
+      if (factor == 0 || !subtracted(map, product.getResult(), factor))
+        return std::nullopt;
+    }
+    SmallVector<Operation *> rest;
+    for (Operation *user : argument.getUsers())
+      if (!isa<arith::MulFOp>(user))
+        rest.push_back(user);
+    if (!rest.empty() && (rest.size() != size_t(llvm::range_size(argument.getUsers())) || !subtracted(map, argument, 1)))
+      return std::nullopt;
+  }
+  return first ? std::nullopt : std::optional(found);
+}
+
+bool Planner::findFolds() {
+  // All scores of the same two tiles, in whichever body, fold the same word or none.
+  std::map<std::pair<unsigned, unsigned>, SmallVector<tile::DotOp>> groups;
+  plan.sweep.walk([&](tile::DotOp dot) {
+    if (dot.getTransposeB())
+      groups[{plan.heldOf[dot.getA().getDefiningOp()], plan.streamOf[dot.getB().getDefiningOp()]}].push_back(dot);
+  });
+  for (auto &[key, dots] : groups) {
+    SmallVector<Subtraction> all;
+    for (tile::DotOp dot : dots)
+      if (auto one = subtractionOf(dot); one && plan.vectorOf.contains(one->load) &&
+                                         (all.empty() || (plan.vectorOf[one->load] == plan.vectorOf[all[0].load] && one->factor == all[0].factor)))
+        all.push_back(*one);
+    if (all.size() != dots.size() || plan.folds.size() == 2)
+      continue;
+    for (auto [dot, one] : llvm::zip(dots, all)) {
+      plan.foldOf[dot] = unsigned(plan.folds.size());
+      plan.foldedSubtractions.insert(one.ops.begin(), one.ops.end());
+    }
+    plan.folds.push_back({all[0].load, all[0].factor});
+  }
+  // Vectors that nothing else reads are not copied.
+  SmallVector<SharedVector> kept;
+  DenseMap<unsigned, unsigned> renumbered;
+  for (auto [n, vector] : llvm::enumerate(plan.vectors)) {
+    bool needed = false;
+    for (auto [op, number] : plan.vectorOf)
+      if (number == n)
+        for (OpOperand &use : op->getResult(0).getUses()) {
+          auto map = dyn_cast<tile::MapOp>(use.getOwner());
+          if (!map)
+            needed = true;
+          else
+            for (Operation *user : map.getBody().front().getArgument(use.getOperandNumber()).getUsers())
+              needed |= !plan.foldedSubtractions.contains(user);
+        }
+    if (needed) {
+      renumbered[unsigned(n)] = unsigned(kept.size());
+      kept.push_back(vector);
+    }
+  }
+  DenseMap<Operation *, unsigned> numbers;
+  for (auto [op, number] : plan.vectorOf)
+    if (renumbered.contains(number))
+      numbers[op] = renumbered[number];
+  plan.vectors = kept, plan.vectorOf = numbers;
+  return true;
+}
+
 //===-- Bodies ------------------------------------------------------------------------------------------------------===//
 
 /// The sums of a body, if its carried wide tiles are all sums whose present value nothing else reads.
@@ -287,6 +392,8 @@ bool Planner::findSlices() {
     place(tile.load);
   for (const SharedVector &vector : plan.vectors)
     place(vector.load);
+  for (const Fold &fold : plan.folds)
+    place(fold.load);
 
   for (Value init : plan.loop ? plan.loop.getInitArgs() : plan.sweep.getInits())
     slice(init, consumer);
@@ -343,6 +450,9 @@ bool Planner::layOut() {
     vector.offset = plan.stageBytes;
     plan.stageBytes += 4 * plan.columns;
   }
+  plan.foldOffset = plan.stageBytes;
+  if (!plan.folds.empty())
+    plan.stageBytes += 16 * plan.columns;
   plan.stageBytes = llvm::alignTo(plan.stageBytes, 1024);
   for (auto store : plan.kernel.getOps<tile::StoreOp>()) {
     auto type = store.getTile().getType();
@@ -356,7 +466,8 @@ bool Planner::layOut() {
     }
   }
   constexpr int64_t small = 2048; // barriers and slots, and the alignment of the start
-  int64_t free = sharedLimit - small - plan.stagingBytes * plan.warpgroups;
+  int64_t ones = plan.folds.empty() ? 0 : 4096;
+  int64_t free = sharedLimit - small - ones - plan.stagingBytes * plan.warpgroups;
   int64_t wanted = plan.columns >= 128 ? 2 : 3;
   for (plan.heldBuffers = 2; plan.heldBuffers; --plan.heldBuffers) {
     plan.stages = std::min((free - plan.heldBuffers * plan.heldBytes) / plan.stageBytes, mostStages);
@@ -367,7 +478,8 @@ bool Planner::layOut() {
     return refuse("its tiles do not fit into shared memory");
   plan.stageOffset = plan.heldBuffers * plan.heldBytes;
   plan.stagingOffset = plan.stageOffset + plan.stages * plan.stageBytes;
-  plan.barrierOffset = plan.stagingOffset + plan.stagingBytes * plan.warpgroups;
+  plan.onesOffset = plan.stagingOffset + plan.stagingBytes * plan.warpgroups;
+  plan.barrierOffset = plan.onesOffset + ones;
 
   // The registers of a multiprocessor, by warpgroups; a producer that computes much needs more than one that counts.
   bool heavy = llvm::any_of(plan.producerOps, [](Operation *op) { return isa<tile::MapOp, tile::ReduceOp>(op); });
@@ -375,6 +487,7 @@ bool Planner::layOut() {
   plan.producerRegisters = plan.warpgroups == 3 ? (heavy ? 56 : 32) : heavy ? 56 : 24;
   if (sums + pairRegisters + 24 > plan.consumerRegisters)
     return refuse("its tiles do not fit into registers");
+  plan.takesTurns = plan.pipelined && plan.warpgroups == 3;
   plan.launch.threads = uint32_t(128 * (plan.warpgroups + 1));
   plan.launch.sharedBytes = uint32_t(llvm::alignTo(plan.guardSlot() + 64, 16) + 1024);
   plan.launch.blocksPerSm = 1;

@@ -33,6 +33,13 @@ struct SharedVector {
   int64_t offset = 0; ///< bytes, within a stage
 };
 
+/// A word per swept token that all uses of a score subtract, after a constant factor: it enters the product as one more step of the
+/// depth, ones times three bf16 parts of -word / factor, which together are exact.
+struct Fold {
+  tile::LoadOp load;
+  double factor = 1;
+};
+
 /// A sum that each visit ends with: carried value `carried` = carried * factor + weights x streamed.
 struct WeightedSum {
   unsigned carried = 0;
@@ -56,9 +63,14 @@ struct Plan {
   SmallVector<SharedTile> held, streamed;
   SmallVector<SharedVector> vectors;
   llvm::DenseMap<Operation *, unsigned> heldOf, streamOf, vectorOf; ///< of loads
+  SmallVector<Fold> folds; ///< at most two
+  llvm::DenseMap<Operation *, unsigned> foldOf;     ///< of scores
+  llvm::DenseSet<Operation *> foldedSubtractions;   ///< in maps: done by the product
   SmallVector<Body> bodies;
   /// Whether the scores of the next visit are issued before the sums of the present one: all bodies have the same products then.
   bool pipelined = false;
+  /// Whether warpgroups issue the products of their visits in turn, so that the maps of one run beside the products of the others.
+  bool takesTurns = false;
 
   /// Ops before the sweep (and of visits) that the producer needs a copy of, and those that consumers need.
   llvm::DenseSet<Operation *> producerOps, consumerOps;
@@ -68,10 +80,13 @@ struct Plan {
   int64_t consumerRegisters = 0, producerRegisters = 0;
   // Offsets in shared memory, in bytes.
   int64_t heldBytes = 0, stageOffset = 0, stageBytes = 0, stagingOffset = 0, stagingBytes = 0, barrierOffset = 0;
+  int64_t foldOffset = 0, onesOffset = 0; ///< of the columns of a stage's folds; of the two matrices of ones, 2 KB each
 
   //===-- Barriers and slots ------------------------------------------------------------------------------------===//
-  /// Rings of a stage: one per streamed tile, one more for the vectors.
-  unsigned ringCount() const { return unsigned(streamed.size()) + (vectors.empty() ? 0 : 1); }
+  /// Rings of a stage: one per streamed tile, then one for the vectors, one for the folds.
+  unsigned vectorRing() const { return unsigned(streamed.size()); }
+  unsigned foldRing() const { return vectorRing() + (vectors.empty() ? 0 : 1); }
+  unsigned ringCount() const { return foldRing() + (folds.empty() ? 0 : 1); }
   int64_t fullBarrier(unsigned ring) const { return barrierOffset + 8 * stages * int64_t(ring); }
   int64_t emptyBarrier(unsigned ring) const { return fullBarrier(ringCount()) + 8 * stages * int64_t(ring); }
   int64_t heldFull() const { return emptyBarrier(ringCount()); }
@@ -83,7 +98,7 @@ struct Plan {
 };
 
 /// Rewrites a clone of a kernel into the form that makePlan takes: what does not change in a sweep stands before it, factors stand
-/// outside of selects.
+/// outside of selects, and constant factors of all weights of a sum after the sum.
 void prepareKernel(mlir::func::FuncOp kernel);
 
 /// Plans a prepared kernel; nothing, and why, if this generator can't take it.

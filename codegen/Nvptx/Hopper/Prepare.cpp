@@ -1,4 +1,4 @@
-// Brings a kernel into the form that Plan.cpp reads. All rewrites keep every bit of the results.
+// Brings a kernel into the form that Plan.cpp reads. The rewrites keep every bit of the results, but for factors of sums (deferFactors).
 #include "codegen/Nvptx/Hopper/Plan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -81,6 +81,65 @@ void pullFactors(tile::MapOp map) {
   }
 }
 
+/// A constant factor of every weight that a sum over the sweep takes multiplies the sum instead: one product per element of the result,
+/// none per pair.
+void deferFactors(tile::SweepOp sweep) {
+  auto loop = dyn_cast<scf::ForOp>(sweep->getParentOp());
+  struct Sum {
+    SmallVector<std::pair<Operation *, arith::MulFOp>> weights; ///< the rounding and the product before it
+    std::optional<APFloat> factor;
+    bool possible = true;
+  };
+  std::vector<Sum> sums(sweep.getInits().size());
+  sweep.walk([&](tile::DotOp dot) {
+    if (dot.getTransposeB() || !dot.getAccumulator())
+      return;
+    Value start = dot.getAccumulator();
+    if (auto map = start.getDefiningOp<tile::MapOp>())
+      start = map.getOperand(0);
+    auto carried = dyn_cast<BlockArgument>(start);
+    if (!carried || carried.getOwner()->getParentOp() != sweep || carried.getArgNumber() == 0)
+      return;
+    Sum &sum = sums[carried.getArgNumber() - 1];
+    auto map = dot.getA().getDefiningOp<tile::MapOp>();
+    Value yielded = map ? map.getBody().front().getTerminator()->getOperand(cast<OpResult>(dot.getA()).getResultNumber()) : Value();
+    auto rounding = yielded ? yielded.getDefiningOp<arith::TruncFOp>() : arith::TruncFOp();
+    auto product = rounding ? rounding.getIn().getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+    auto factor = product ? constantOf(product.getRhs()) : std::nullopt;
+    if (!factor || !dot.getA().hasOneUse() || !rounding->hasOneUse() || (sum.factor && *sum.factor != *factor)) {
+      sum.possible = false;
+      return;
+    }
+    sum.factor = factor;
+    sum.weights.emplace_back(rounding, product);
+  });
+  for (auto [n, sum] : llvm::enumerate(sums)) {
+    Value init = sweep.getInits()[n], result = sweep.getResult(unsigned(n));
+    if (loop) {
+      auto argument = dyn_cast<BlockArgument>(init);
+      if (!argument || argument.getOwner() != loop.getBody())
+        continue;
+      init = loop.getInitArgs()[argument.getArgNumber() - 1];
+      result = loop.getResult(argument.getArgNumber() - 1);
+    }
+    auto splat = init.getDefiningOp<tile::SplatOp>();
+    auto zero = splat ? constantOf(splat.getValue()) : std::nullopt;
+    if (!sum.possible || !sum.factor || !zero || !zero->isZero())
+      continue;
+    for (auto [rounding, product] : sum.weights)
+      rounding->setOperand(0, product.getLhs());
+    OpBuilder builder(result.getContext());
+    builder.setInsertionPointAfter(result.getDefiningOp());
+    Location loc = result.getLoc();
+    auto map = tile::MapOp::create(builder, loc, TypeRange(result.getType()), ValueRange(result));
+    Block *body = builder.createBlock(&map.getBody(), {}, {builder.getF32Type()}, {loc});
+    Value constant = arith::ConstantOp::create(builder, loc, builder.getFloatAttr(builder.getF32Type(), *sum.factor));
+    Value scaled = arith::MulFOp::create(builder, loc, body->getArgument(0), constant);
+    tile::YieldOp::create(builder, loc, ValueRange(scaled));
+    result.replaceAllUsesExcept(map.getResult(0), map);
+  }
+}
+
 } // namespace
 
 void prepareKernel(func::FuncOp kernel) {
@@ -97,6 +156,7 @@ void prepareKernel(func::FuncOp kernel) {
   });
   tidy();
   kernel.walk([](tile::MapOp map) { pullFactors(map); });
+  kernel.walk([](tile::SweepOp sweep) { deferFactors(sweep); });
   tidy();
 }
 

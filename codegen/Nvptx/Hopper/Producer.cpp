@@ -74,6 +74,17 @@ void KernelEmitter::initBarriers() {
     }
     fenceBarriers(code);
   });
+  // Matrices of ones in three columns, 0 to 2 or 4 to 6: 64 rows of 16 columns in blocks of 8x8.
+  if (!plan.folds.empty())
+    code.when(code.compare(ICmpPredicate::ult, code.thread(), code.word(128)), [&] {
+      Value unit = code.thread();
+      Value first = code.compare(ICmpPredicate::eq, code.bitAnd(unit, code.word(8)), code.word(0));
+      Value zero = code.word(0), two = code.select(first, code.word(0x3f803f80), zero), one = code.select(first, code.word(0x3f80), zero);
+      Value address = code.add(code.mul(unit, code.word(16)), at(plan.onesOffset));
+      code.assembly("st.shared.v4.b32 [$0], {$1, $2, $3, $3};\nst.shared.v4.b32 [$0+2048], {$3, $3, $1, $2};", "r,r,r,r,~{memory}",
+                    {address, two, one, zero});
+      fenceShared(code);
+    });
   code.barrier();
 }
 
@@ -304,6 +315,7 @@ void KernelEmitter::issueStage(Scope &item, Value last) {
     scope.setScalar(plan.loop.getInductionVar(), head);
   Value stage = ring->stage.get(), parity = ring->parity.get();
   Value start = code.add(code.mul(stage, code.word(plan.stageBytes)), at(plan.stageOffset));
+  SmallVector<Value> words = loadFolds(scope, here); // early, for their latency
   for (auto [n, tile] : llvm::enumerate(plan.streamed)) {
     waitBarrier(code, barrierOf(plan.emptyBarrier(unsigned(n)), stage), parity);
     if (n == 0) {
@@ -316,28 +328,69 @@ void KernelEmitter::issueStage(Scope &item, Value last) {
     loadTile(scope, tile, code.add(start, code.word(tile.offset)), barrier);
   }
   if (!plan.vectors.empty()) {
-    unsigned n = unsigned(plan.streamed.size());
+    unsigned n = plan.vectorRing();
     waitBarrier(code, barrierOf(plan.emptyBarrier(n), stage), parity);
-    Value length = frame.extent32(tile::Extent::Length);
-    for (const SharedVector &vector : plan.vectors) {
-      auto load = vector.load;
-      auto memory = cast<MemRefType>(load.getSource().getType());
-      int64_t heads = memory.getDimSize(2), width = memory.getDimSize(3);
-      Value batch = scope.scalar(load.getIndices()[0]);
-      Value column = code.add(code.mul(scope.scalar(load.getIndices()[2]), code.word(width)), scope.scalar(load.getIndices()[3]));
+    for (const SharedVector &vector : plan.vectors)
       for (int64_t first = 0; first < plan.columns; first += 32) {
-        Value within = code.add(lane, code.word(first)), token = code.add(here, within);
-        Value exists = code.compare(ICmpPredicate::slt, token, length);
-        Value row = code.add(code.mul(code.toLong(batch), frame.extent(tile::Extent::Length)),
-                             code.toLong(code.minimum(token, code.sub(length, code.word(1)))));
-        Value offset = code.add(code.mul(row, code.index(heads * width)), code.toLong(column));
-        copyWord(code, code.add(start, code.add(code.mul(within, code.word(4)), code.word(vector.offset))),
-                 code.address(frame.buffer(load.getSource()), memory.getElementType(), offset), exists);
+        Value within = code.add(lane, code.word(first));
+        auto [address, exists] = wordAddress(scope, vector.load, code.add(here, within));
+        copyWord(code, code.add(start, code.add(code.mul(within, code.word(4)), code.word(vector.offset))), address, exists);
       }
-    }
     arriveAfterCopies(code, barrierOf(plan.fullBarrier(n), stage));
   }
+  if (!plan.folds.empty()) {
+    waitBarrier(code, barrierOf(plan.emptyBarrier(plan.foldRing()), stage), parity);
+    storeFolds(words, code.add(start, code.word(plan.foldOffset)));
+    fenceShared(code);
+    arriveBarrier(code, barrierOf(plan.fullBarrier(plan.foldRing()), stage), code.boolean(true));
+  }
   ring->advance(code);
+}
+
+/// Where the word of a token lies, and whether the token exists; the address is that of some token anyway.
+std::pair<Value, Value> KernelEmitter::wordAddress(Scope &scope, tile::LoadOp load, Value token) {
+  auto memory = cast<MemRefType>(load.getSource().getType());
+  int64_t heads = memory.getDimSize(2), width = memory.getDimSize(3);
+  Value length = frame.extent32(tile::Extent::Length);
+  Value column = code.add(code.mul(scope.scalar(load.getIndices()[2]), code.word(width)), scope.scalar(load.getIndices()[3]));
+  Value row = code.add(code.mul(code.toLong(scope.scalar(load.getIndices()[0])), frame.extent(tile::Extent::Length)),
+                       code.toLong(code.minimum(token, code.sub(length, code.word(1)))));
+  Value offset = code.add(code.mul(row, code.index(heads * width)), code.toLong(column));
+  return {code.address(frame.buffer(load.getSource()), memory.getElementType(), offset),
+          code.compare(ICmpPredicate::slt, token, length)};
+}
+
+/// -word / factor of this lane's tokens: of each 32 tokens, one value per fold.
+SmallVector<Value> KernelEmitter::loadFolds(Scope &scope, Value position) {
+  SmallVector<Value> words;
+  for (int64_t first = 0; first < (plan.folds.empty() ? 0 : plan.columns); first += 32)
+    for (const Fold &fold : plan.folds) {
+      auto [address, exists] = wordAddress(scope, fold.load, code.add(position, code.add(lane, code.word(first))));
+      Value word = code.fmul(code.loadAs(code.f32, address, /*readOnly=*/true), code.real(-1 / fold.factor, code.f32));
+      // Finite: infinities stand for rows without members, whose weights are masked.
+      word = values->extremum(tile::Combine::Min, values->extremum(tile::Combine::Max, word, code.real(-1e30, code.f32)), code.real(1e30, code.f32));
+      words.push_back(code.select(exists, word, code.real(0, code.f32)));
+    }
+  return words;
+}
+
+/// Each token's 16 bytes: three bf16 parts of the first fold's word in columns 0 to 2, of the second's in 4 to 6.
+void KernelEmitter::storeFolds(ArrayRef<Value> words, Value start) {
+  for (int64_t first = 0; first < plan.columns; first += 32) {
+    SmallVector<Value> operands{code.add(start, code.mul(code.add(lane, code.word(first)), code.word(16)))};
+    for (size_t n = 0; n < 2; ++n) {
+      if (n >= plan.folds.size()) {
+        operands.append(2, code.word(0));
+        continue;
+      }
+      Value x = words[size_t(first / 32) * plan.folds.size() + n];
+      Value second = code.fsub(x, code.extend(code.truncate(x)));
+      Value third = code.fsub(second, code.extend(code.truncate(second)));
+      operands.push_back(packPair(code, x, second));
+      operands.push_back(packPair(code, third, code.real(0, code.f32)));
+    }
+    code.assembly("st.shared.v4.b32 [$0], {$1, $2, $3, $4};", "r,r,r,r,r,~{memory}", operands);
+  }
 }
 
 } // namespace caa::nvptx::hopper

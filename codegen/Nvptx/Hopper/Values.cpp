@@ -273,6 +273,8 @@ Value Scope::regionValue(tile::MapOp map, Value value, int64_t place) {
     return scalar(value);
   if (isa<arith::ConstantOp>(op))
     return scalar(value);
+  if (values.isDone(op))
+    return regionValue(map, op->getOperand(0), place);
   int level = values.levelOf(map, value);
   if (!(level & 1))
     place &= ~int64_t(2);
@@ -335,6 +337,10 @@ Scope::Scaled Scope::scaledOf(tile::MapOp map, Value value) {
       scaled.map = before;
       continue;
     }
+    if (scaled.map && values.isDone(scaled.value.getDefiningOp())) {
+      scaled.value = scaled.value.getDefiningOp()->getOperand(0);
+      continue;
+    }
     auto product = scaled.value.getDefiningOp<arith::MulFOp>();
     auto constant = product ? product.getRhs().getDefiningOp<arith::ConstantOp>() : arith::ConstantOp();
     if (!constant || !product.getType().isF32() || scaled.factor != 1)
@@ -349,6 +355,8 @@ Value Scope::emitScaled(const Scaled &scaled, int64_t place) { return regionValu
 /// e^(k x - b) as 2^(x k' - b') in one multiply-add.
 Value Scope::emitExponential(tile::MapOp map, Value argument, int64_t place) {
   auto difference = argument.getDefiningOp<arith::SubFOp>();
+  if (values.isDone(difference))
+    difference = {};
   Value left = difference ? difference.getLhs() : argument;
   Scaled scaled = scaledOf(map, left);
   Value factor = code.real(scaled.factor * log2OfE, code.f32);

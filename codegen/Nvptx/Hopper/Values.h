@@ -28,6 +28,7 @@ public:
   Frame &frame;
   ThreadCode &code;
   ThreadPlace place;
+  const llvm::DenseSet<mlir::Operation *> *done = nullptr; ///< subtractions of maps that are made already: they give what they subtract from
   bool failed = false; ///< something could not be emitted; a diagnostic was given
 
   static tile::TileType typeOf(Value tile) { return mlir::dyn_cast<tile::TileType>(tile.getType()); }
@@ -41,6 +42,7 @@ public:
 
 private:
   friend class Scope;
+  bool isDone(mlir::Operation *op) const { return done && op && done->contains(op); }
   struct Affine {
     Value base;
     int64_t offset = 0;
