@@ -26,11 +26,12 @@ StringRef phaseName(Phase phase) {
 }
 
 /// Work items hold the rows of every pair tile: two warpgroups of 64 rows, and what they sweep over passes through shared memory.
-static attend::LowerAttendOptions gpuAttends() {
+static attend::LowerAttendOptions gpuAttends(caa_target target) {
   attend::LowerAttendOptions options;
   options.held = 128;
   options.swept = 64;
   options.keysAsRows = true;
+  options.fitTiles = target == CAA_TARGET_SM90A;
   return options;
 }
 
@@ -65,7 +66,7 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
     break;
   case Phase::LowerKernels:
     passes.addPass(createLowerTokenwise());
-    passes.addPass(attend::createLowerAttend(options.isGpu() ? gpuAttends() : attend::LowerAttendOptions()));
+    passes.addPass(attend::createLowerAttend(options.isGpu() ? gpuAttends(options.target) : attend::LowerAttendOptions()));
     if (options.isGpu())
       passes.addPass(nvptx::createShapeRows());
     break;

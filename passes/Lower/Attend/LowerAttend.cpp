@@ -2,6 +2,7 @@
 #include "passes/Lower/Attend/LowerAttend.h"
 
 #include "passes/Lower/Attend/CountVisits.h"
+#include "passes/Lower/Attend/FitTiles.h"
 #include "passes/Lower/Attend/KernelBuilder.h"
 #include "passes/Lower/Attend/Remarks.h"
 
@@ -66,6 +67,9 @@ Options LowerAttend::optionsFor(AttendOp attend) {
     longest = std::max(longest, shapeOf(operand).width * int64_t(elementOf(operand).getIntOrFloatBitWidth()) / 8);
   if (held > 0 && longest > 256)
     heldSize = std::max<int64_t>(heldSize / 2, 16);
+  if (fitTiles)
+    if (auto sizes = attend::fitTiles(attend))
+      heldSize = sizes->held, sweptSize = sizes->swept;
   return options;
 }
 

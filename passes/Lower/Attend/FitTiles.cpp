@@ -1,0 +1,59 @@
+// See FitTiles.h. The limits are what ptxas was seen to do without spilling, at 160 registers (three warpgroups) and 240 (two).
+#include "passes/Lower/Attend/FitTiles.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+
+namespace caa::attend {
+
+std::optional<TileSizes> fitTiles(AttendOp attend) {
+  int64_t scores = 0, operations = 0, carried = 0, sums = 0, softmaxes = 0, words = 0;
+  bool fits = true, holdsKeys = false;
+  for (Operation &op : attend.getBody().front()) {
+    if (auto dot = dyn_cast<DotOp>(op)) {
+      auto type = cast<VectorType>(dot.getQuery().getType());
+      fits &= type.getElementType().isBF16() && type.getDimSize(0) % 16 == 0;
+      ++scores;
+    } else if (op.getNumResults() == 1 && isa<FloatType>(op.getResult(0).getType()) && !isa<arith::ConstantOp, arith::SelectOp>(op)) {
+      ++operations;
+    }
+  }
+  for (ReductionAttr reduction : attend.getReductionList()) {
+    bool overKeys = reduction.getAxis() == Axis::Keys;
+    holdsKeys |= !overKeys;
+    softmaxes += reduction.getKind() == ReductionKind::Softmax;
+    if (reduction.getKind() == ReductionKind::Kth)
+      return std::nullopt;
+    if (reduction.getValue() < 0)
+      continue;
+    Value argument = overKeys ? attend.getKeyArgument(unsigned(reduction.getValue())) : attend.getQueryArgument(unsigned(reduction.getValue()));
+    auto vector = dyn_cast<VectorType>(argument.getType());
+    int64_t width = vector ? vector.getDimSize(0) : 1;
+    carried += (width + 1) / 2;
+    sums += width > 1;
+  }
+  for (Value operand : holdsKeys ? attend.getQueries() : attend.getKeys())
+    words += cast<RankedTensorType>(operand.getType()).getShape().back() == 1;
+  if (!fits || !scores)
+    return std::nullopt;
+
+  // Registers of a thread: sums, scores, packed weights; two softmaxes hold one more pair tile, long formulas another.
+  auto registers = [&](int64_t swept) {
+    int64_t count = carried + scores * swept / 2 + sums * swept / 4;
+    if (softmaxes > 1)
+      count += (softmaxes - 1) * (swept / 2 + 8);
+    return operations > 16 ? count + swept / 2 : count;
+  };
+  bool isSimple = operations <= 8 && softmaxes <= 1;
+  if (isSimple && registers(128) <= 128)
+    return TileSizes{192, 128};
+  if (isSimple && registers(128) <= 176)
+    return TileSizes{128, 128};
+  if (isSimple && registers(64) <= 160 && words <= 2)
+    return TileSizes{192, 64};
+  return TileSizes{128, registers(64) <= 224 ? 64 : 32};
+}
+
+} // namespace caa::attend
