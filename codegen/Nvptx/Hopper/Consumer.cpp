@@ -42,7 +42,11 @@ llvm::SetVector<Value> inputsOf(Value tile) {
   return leaves;
 }
 
-int64_t registersOf(Type type) { return int64_t(Values::placesOf(cast<tile::TileType>(type)).size()); }
+/// None of a ranking, whose state is kept apart.
+int64_t registersOf(Type type) {
+  auto tile = dyn_cast<tile::TileType>(type);
+  return tile ? int64_t(Values::placesOf(tile).size()) : 0;
+}
 
 } // namespace
 
@@ -60,10 +64,12 @@ Value KernelEmitter::stageAddress(const Stage &stage, int64_t offset) {
 
 void KernelEmitter::readSlot(Stage &stage) {
   Value slot = code.add(code.mul(stage.number, code.word(16)), at(plan.stageSlot()));
-  SmallVector<Value> words = code.assembly("ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];", "=r,=r,=r,=r,r,~{memory}",
-                                           SmallVector<Type>(4, code.i32), {slot});
+  // One lane reads, and later says that the stage is free.
+  SmallVector<Value> words = code.assembly("{\nmov.u32 $0, 0;\nmov.u32 $1, 0;\nmov.u32 $2, 0;\nmov.u32 $3, 0;\n"
+                                           "@$5 ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];\n}",
+                                           "=&r,=&r,=&r,=&r,r,b,~{memory}", SmallVector<Type>(4, code.i32), {slot, firstLane});
   stage.position = code.uniform(words[0]), stage.body = code.uniform(words[1]);
-  stage.head = plan.loop ? code.uniform(words[2]) : words[2], stage.last = code.uniform(words[3]);
+  stage.head = code.uniform(words[2]), stage.last = code.uniform(words[3]);
 }
 
 /// What a slot says, and the vectors of a stage, as values of `scope`.
@@ -103,6 +109,8 @@ void KernelEmitter::releaseRing(unsigned ring, Value stageNumber) {
 void KernelEmitter::bindCarried(Scope &scope) {
   for (auto [n, variables] : llvm::enumerate(carried)) {
     SmallVector<Value> present;
+    if (variables.empty())
+      continue;
     for (const Variable &variable : variables)
       present.push_back(variable.get());
     for (Region &body : plan.sweep.getBodies())
@@ -242,6 +250,8 @@ void KernelEmitter::emitBlock(Scope &scope, Block &block, const Stage &stage, bo
     emitSum(scope, dot, stage);
   for (auto guard : block.getOps<scf::IfOp>())
     emitGuard(scope, guard, stage);
+  for (auto rank : block.getOps<tile::RankOp>())
+    emitRank(scope, rank);
   for (Value value : block.getTerminator()->getOperands())
     if (!value.getDefiningOp<tile::DotOp>() && Values::typeOf(value))
       scope.elements(value);
@@ -330,7 +340,7 @@ void KernelEmitter::emitVisitsInOrder(Scope &item) {
     emitBlock(inner, block, stage, common);
     SmallVector<SmallVector<Value>> next;
     for (Value value : block.getTerminator()->getOperands())
-      next.push_back(inner.elements(value));
+      next.push_back(Values::typeOf(value) ? inner.elements(value) : SmallVector<Value>());
     for (auto [variables, elements] : llvm::zip_equal(carried, next))
       for (auto [variable, element] : llvm::zip_equal(variables, elements))
         variable.set(element);
@@ -516,6 +526,8 @@ void KernelEmitter::emitConsumer() {
       factors.push_back(variables(sum.factor ? 2 : 0, code.f32));
     }
 
+  if (plan.threshold)
+    makeRanker();
   // The first turn is the first warpgroup's.
   if (plan.pipelined && plan.takesTurns)
     code.when(code.compare(ICmpPredicate::eq, warpgroup, code.word(0)), [&] { arriveNamed(code, code.word(1), 256); });
@@ -527,7 +539,8 @@ void KernelEmitter::emitConsumer() {
   waitBarrier(code, barrierOf(plan.heldFull(), buffer), heldRing->parity.get());
   Value slot = code.add(code.mul(buffer, code.word(16)), at(plan.heldSlot()));
   SmallVector<Value> words =
-      code.assembly("ld.shared.v2.b32 {$0, $1}, [$2];", "=r,=r,r,~{memory}", {code.i32, code.i32}, {slot});
+      code.assembly("{\nmov.u32 $0, 0;\nmov.u32 $1, 0;\n@$3 ld.shared.v2.b32 {$0, $1}, [$2];\n}", "=&r,=&r,r,b,~{memory}",
+                    {code.i32, code.i32}, {slot, firstLane});
   Value item = code.uniform(words[0]), any = code.uniform(words[1]);
   branch(code.compare(ICmpPredicate::slt, item, code.word(0)), end, work);
   code.enter(work);
@@ -537,20 +550,29 @@ void KernelEmitter::emitConsumer() {
   emitAhead(scope, plan.kernel.getBody().front(), plan.consumerOps, true);
   OperandRange inits = plan.loop ? OperandRange(plan.loop.getInitArgs()) : plan.sweep.getInits();
   for (auto [variables, init] : llvm::zip_equal(carried, inits))
-    for (auto [variable, element] : llvm::zip_equal(variables, scope.elements(init)))
-      variable.set(element);
-  code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] {
-    if (plan.pipelined)
-      emitVisitsPipelined(scope);
-    else
-      emitVisitsInOrder(scope);
-  });
+    if (!variables.empty())
+      for (auto [variable, element] : llvm::zip_equal(variables, scope.elements(init)))
+        variable.set(element);
+  SmallVector<Value> thresholds;
+  if (plan.threshold)
+    thresholds = emitThreshold(scope, any);
+  else
+    code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] {
+      if (plan.pipelined)
+        emitVisitsPipelined(scope);
+      else
+        emitVisitsInOrder(scope);
+    });
   code.warpBarrier();
   arriveBarrier(code, barrierOf(plan.heldEmpty(), buffer), firstLane);
   heldRing->advance(code);
   Scope results(*values, &scope);
+  if (plan.threshold)
+    results.setTile(plan.threshold.getThreshold(), thresholds);
   for (auto [n, variables] : llvm::enumerate(carried)) {
     SmallVector<Value> present;
+    if (variables.empty())
+      continue;
     for (const Variable &variable : variables)
       present.push_back(variable.get());
     results.setTile(plan.loop ? plan.loop.getResult(unsigned(n)) : plan.sweep.getResult(unsigned(n)), present);

@@ -5,6 +5,7 @@
 // consumers take what comes, and nothing that spans an item's rows has to be known to them.
 #pragma once
 
+#include "codegen/Nvptx/Fragments/Ranking.h"
 #include "codegen/Nvptx/Hopper/Instructions.h"
 #include "codegen/Nvptx/Hopper/Plan.h"
 #include "codegen/Nvptx/Hopper/Values.h"
@@ -93,6 +94,16 @@ private:
   unsigned streamOf(tile::DotOp dot) const { return plan.streamOf.lookup(dot.getB().getDefiningOp()); }
   Value stageAddress(const Stage &stage, int64_t offset);
 
+  //===-- Ranking.cpp -------------------------------------------------------------------------------------------===//
+  /// The ranker of this warpgroup's rows; may be made once, where consumers begin.
+  void makeRanker();
+  void emitRank(Scope &scope, tile::RankOp rank);
+  /// Runs the sweep with the ranking's `state` and way of showing; returns the last state. `any`: whether there are tiles.
+  SmallVector<Value> runRanking(Scope &item, ValueRange state, const Ranker::Show &show, Value any);
+  /// The thresholds of an item, with as many sweeps as it takes. The first has not run yet.
+  SmallVector<Value> emitThreshold(Scope &item, Value any);
+  void sendCommand(Value again);
+
   //===-- Results.cpp -------------------------------------------------------------------------------------------===//
   void emitResults(Scope &scope);
   void storeRows(Scope &scope, tile::StoreOp store);
@@ -120,6 +131,10 @@ private:
   SmallVector<SmallVector<Variable>> weights, factors; ///< of each sum, between two visits
   SmallVector<SmallVector<Variable>> fresh;   ///< weights of the next visit, not yet packed
   llvm::DenseMap<Operation *, SmallVector<SmallVector<Variable>>> guardResults;
+  std::unique_ptr<Fragments> fragments;
+  std::unique_ptr<ListRanker> ranker;
+  SmallVector<Variable> rankingState; ///< of the sweep that is being emitted
+  Ranker::Show showing;
 };
 
 } // namespace caa::nvptx::hopper

@@ -1,6 +1,8 @@
 // See Plan.h.
 #include "codegen/Nvptx/Hopper/Plan.h"
 
+#include "codegen/Nvptx/Fragments/Ranking.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -411,11 +413,20 @@ bool Planner::findSlices() {
       return refuse("a body depends on a reduction over held rows");
     if (auto store = dyn_cast<tile::StoreOp>(op); store && (store.getAccumulate() || store.getHeads() || store.getTransposed()))
       return refuse("it adds to what is stored");
-    if (isa<tile::DotOp, tile::GatherOp, tile::ScatterAddOp, tile::RankingOp, tile::RankOp, tile::ThresholdOp, tile::SliceOp, tile::ConcatOp, scf::IfOp, scf::ForOp>(op))
+    if (auto threshold = dyn_cast<tile::ThresholdOp>(op)) {
+      if (plan.threshold || plan.loop || threshold.getRanking().getDefiningOp() != plan.sweep || plan.sweep.getInits().size() != 1)
+        return refuse("its ranking is not all that its sweep fills");
+      plan.threshold = threshold;
+      continue;
+    }
+    if (isa<tile::DotOp, tile::GatherOp, tile::ScatterAddOp, tile::SliceOp, tile::ConcatOp, scf::IfOp, scf::ForOp>(op))
       return refuse("it needs " + op->getName().getStringRef() + " outside of its sweep");
     if (auto load = dyn_cast<tile::LoadOp>(op); load && !plan.heldOf.contains(load) && isWide(load.getTile()))
       return refuse("it loads a wide tile that no score takes");
   }
+  for (Type type : plan.sweep.getResultTypes())
+    if (isa<tile::RankingType>(type) && !plan.threshold)
+      return refuse("its ranking has no threshold");
   for (Operation *op : producer)
     if (op->getNumResults() && isWide(op->getResult(0)) && !isa<tile::LoadOp>(op))
       return refuse("its visits depend on scores");
@@ -424,7 +435,7 @@ bool Planner::findSlices() {
       if (!isGuard(guard))
         return refuse("a branch in its sweep is not guarded by a comparison of scores");
   WalkResult inSweep = plan.sweep.walk([&](Operation *op) {
-    if (isa<tile::RankOp, tile::StoreOp, tile::GatherOp, tile::ScatterAddOp, tile::SliceOp, tile::ConcatOp>(op))
+    if (isa<tile::StoreOp, tile::GatherOp, tile::ScatterAddOp, tile::SliceOp, tile::ConcatOp>(op))
       return refuse("it needs " + op->getName().getStringRef() + " in its sweep"), WalkResult::interrupt();
     return WalkResult::advance();
   });
@@ -479,17 +490,28 @@ bool Planner::layOut() {
   plan.stageOffset = plan.heldBuffers * plan.heldBytes;
   plan.stagingOffset = plan.stageOffset + plan.stages * plan.stageBytes;
   plan.onesOffset = plan.stagingOffset + plan.stagingBytes * plan.warpgroups;
-  plan.barrierOffset = plan.onesOffset + ones;
+  plan.listOffset = plan.onesOffset + ones;
+  int64_t lists = 0;
+  if (plan.threshold) {
+    RowLayout layout{4 * plan.warpgroups, 1, 16, 64};
+    plan.listCapacity = ListRanker::capacityFor(layout, sharedLimit - small - plan.listOffset);
+    if (!plan.listCapacity)
+      return refuse("shared memory has no room for the lists of its ranking");
+    lists = llvm::alignTo(ListRanker::bytes(layout, plan.listCapacity), 16);
+  }
+  plan.barrierOffset = plan.listOffset + lists;
 
   // The registers of a multiprocessor, by warpgroups; a producer that computes much needs more than one that counts.
   bool heavy = llvm::any_of(plan.producerOps, [](Operation *op) { return isa<tile::MapOp, tile::ReduceOp>(op); });
   plan.consumerRegisters = plan.warpgroups == 3 ? (heavy ? 152 : 160) : heavy ? 224 : 240;
   plan.producerRegisters = plan.warpgroups == 3 ? (heavy ? 56 : 32) : heavy ? 56 : 24;
+  if (plan.threshold)
+    sums += 64; // what the ranking remembers
   if (sums + pairRegisters + 24 > plan.consumerRegisters)
     return refuse("its tiles do not fit into registers");
   plan.takesTurns = plan.pipelined && plan.warpgroups == 3;
   plan.launch.threads = uint32_t(128 * (plan.warpgroups + 1));
-  plan.launch.sharedBytes = uint32_t(llvm::alignTo(plan.guardSlot() + 64, 16) + 1024);
+  plan.launch.sharedBytes = uint32_t(llvm::alignTo(plan.endOfSlots(), 16) + 1024);
   plan.launch.blocksPerSm = 1;
   plan.launch.counters = 2;
   return true;

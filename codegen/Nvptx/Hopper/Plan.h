@@ -71,6 +71,8 @@ struct Plan {
   bool pipelined = false;
   /// Whether warpgroups issue the products of their visits in turn, so that the maps of one run beside the products of the others.
   bool takesTurns = false;
+  /// A kernel that ranks: its sweep fills one ranking, and runs as often as the threshold wants.
+  tile::ThresholdOp threshold;
 
   /// Ops before the sweep (and of visits) that the producer needs a copy of, and those that consumers need.
   llvm::DenseSet<Operation *> producerOps, consumerOps;
@@ -81,6 +83,7 @@ struct Plan {
   // Offsets in shared memory, in bytes.
   int64_t heldBytes = 0, stageOffset = 0, stageBytes = 0, stagingOffset = 0, stagingBytes = 0, barrierOffset = 0;
   int64_t foldOffset = 0, onesOffset = 0; ///< of the columns of a stage's folds; of the two matrices of ones, 2 KB each
+  int64_t listOffset = 0, listCapacity = 0; ///< of a ranking's lists
 
   //===-- Barriers and slots ------------------------------------------------------------------------------------===//
   /// Rings of a stage: one per streamed tile, then one for the vectors, one for the folds.
@@ -94,7 +97,10 @@ struct Plan {
   /// Per stage {position, body, head of the group, whether it is the last of its item}; per held buffer {item or -1, any tiles}.
   int64_t stageSlot() const { return (heldEmpty() + 8 * heldBuffers + 15) / 16 * 16; }
   int64_t heldSlot() const { return stageSlot() + 16 * stages; }
-  int64_t guardSlot() const { return heldSlot() + 16 * heldBuffers; }
+  /// Whether the consumers want the sweep once more: a barrier, and a slot of one word.
+  int64_t commandBarrier() const { return heldSlot() + 16 * heldBuffers; }
+  int64_t commandSlot() const { return commandBarrier() + 8; }
+  int64_t endOfSlots() const { return commandBarrier() + 16; }
 };
 
 /// Rewrites a clone of a kernel into the form that makePlan takes: what does not change in a sweep stands before it, factors stand

@@ -72,6 +72,8 @@ void KernelEmitter::initBarriers() {
       initBarrier(code, at(plan.heldFull() + 8 * buffer), 1);
       initBarrier(code, at(plan.heldEmpty() + 8 * buffer), consumerWarps);
     }
+    if (plan.threshold)
+      initBarrier(code, at(plan.commandBarrier()), consumerWarps);
     fenceBarriers(code);
   });
   // Matrices of ones in three columns, 0 to 2 or 4 to 6: 64 rows of 16 columns in blocks of 8x8.
@@ -96,7 +98,7 @@ void KernelEmitter::emitAhead(Scope &scope, Block &block, const DenseSet<Operati
     if (op.isBeforeInBlock(sweep))
       for (Value result : op.getResults()) {
         auto type = Values::typeOf(result);
-        if (!type && !isa<tile::ItemOp>(op))
+        if (!type && !isa<tile::ItemOp, tile::RankingOp>(op))
           scope.scalar(result);
         else if (type && tiles && type.getColumns() == 1)
           scope.elements(result);
@@ -181,7 +183,7 @@ void KernelEmitter::emitProducer() {
   pendingPosition = Variable(code, code.i32), pendingBody = Variable(code, code.i32), pendingHead = Variable(code, code.word(0));
   Value tickets = frame.counters();
   Variable ticket(code, drawTicket(tickets));
-  Variable have(code, code.word(0));
+  Variable have(code, code.word(0)), held(code, code.word(0)), commandParity(code, code.word(0));
   Value count = code.toWord(frame.items());
 
   Block *draw = code.newBlock();
@@ -200,6 +202,10 @@ void KernelEmitter::emitProducer() {
   for (auto op : plan.kernel.getOps<tile::ItemOp>())
     scope.setScalar(op.getItem(), item);
   emitAhead(scope, plan.kernel.getBody().front(), plan.producerOps, false);
+  held.set(code.word(0));
+  Block *sweepStart = code.newBlock(); // a kernel that ranks comes here again
+  code.jump(sweepStart);
+  code.enter(sweepStart);
   have.set(code.word(0));
 
   // For every head of the group, every tile of the sweep that is visited. One is kept pending until the next is found.
@@ -238,7 +244,8 @@ void KernelEmitter::emitProducer() {
       issueStage(scope, code.word(0));
       code.jump(join);
       code.enter(first);
-      issueHeld(scope, item, code.word(1));
+      code.when(code.compare(ICmpPredicate::eq, held.get(), code.word(0)), [&] { issueHeld(scope, item, code.word(1)); });
+      held.set(code.word(1));
       code.jump(join);
       code.enter(join);
       have.set(code.word(1));
@@ -260,7 +267,14 @@ void KernelEmitter::emitProducer() {
   branch(code.compare(ICmpPredicate::ne, have.get(), code.word(0)), some, none);
   code.enter(some);
   issueStage(scope, code.word(1));
-  code.jump(after);
+  if (plan.threshold) {
+    waitBarrier(code, at(plan.commandBarrier()), commandParity.get());
+    commandParity.set(code.bitXor(commandParity.get(), code.word(1)));
+    Value again = code.assembly("ld.shared.b32 $0, [$1];", "=r,r,~{memory}", code.i32, {at(plan.commandSlot())});
+    branch(code.compare(ICmpPredicate::ne, code.uniform(again), code.word(0)), sweepStart, after);
+  } else {
+    code.jump(after);
+  }
   code.enter(none);
   issueHeld(scope, item, code.word(0));
   code.jump(after);
