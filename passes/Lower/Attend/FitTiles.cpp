@@ -9,12 +9,13 @@ using namespace mlir;
 namespace caa::attend {
 
 std::optional<TileSizes> fitTiles(AttendOp attend) {
-  int64_t scores = 0, operations = 0, carried = 0, sums = 0, softmaxes = 0, words = 0;
+  int64_t scores = 0, operations = 0, carried = 0, sums = 0, softmaxes = 0, words = 0, longest = 0;
   bool fits = true, holdsKeys = false;
   for (Operation &op : attend.getBody().front()) {
     if (auto dot = dyn_cast<DotOp>(op)) {
       auto type = cast<VectorType>(dot.getQuery().getType());
       fits &= type.getElementType().isBF16() && type.getDimSize(0) % 16 == 0;
+      longest = std::max(longest, type.getDimSize(0));
       ++scores;
     } else if (op.getNumResults() == 1 && isa<FloatType>(op.getResult(0).getType()) && !isa<arith::ConstantOp, arith::SelectOp>(op)) {
       ++operations;
@@ -40,12 +41,15 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
     return std::nullopt;
 
   // Registers of a thread: sums, scores, packed weights; two softmaxes hold one more pair tile, long formulas another.
-  auto registers = [&](int64_t swept) {
-    int64_t count = carried + scores * swept / 2 + sums * swept / 4;
+  auto registers = [&](int64_t columns) {
+    int64_t count = carried + scores * columns / 2 + sums * columns / 4;
     if (softmaxes > 1)
-      count += (softmaxes - 1) * (swept / 2 + 8);
-    return operations > 16 ? count + swept / 2 : count;
+      count += (softmaxes - 1) * (columns / 2 + 8);
+    return operations > 16 ? count + columns / 2 : count;
   };
+  int64_t swept = registers(64) <= 224 ? 64 : 32;
+  if (longest > 128) // shared memory is the limit
+    return TileSizes{64, swept};
   bool isSimple = operations <= 8 && softmaxes <= 1;
   if (isSimple && registers(128) <= 128)
     return TileSizes{192, 128};
@@ -53,7 +57,7 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
     return TileSizes{128, 128};
   if (isSimple && registers(64) <= 160 && words <= 2)
     return TileSizes{192, 64};
-  return TileSizes{128, registers(64) <= 224 ? 64 : 32};
+  return TileSizes{128, swept};
 }
 
 } // namespace caa::attend
