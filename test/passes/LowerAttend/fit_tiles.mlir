@@ -1,0 +1,45 @@
+// The tiles that fit the registers of Hopper's warpgroups: fewer held rows or swept tokens the more a thread has to hold.
+// RUN: caa-opt --caa-lower-attend="held=128 swept=64 keys-as-rows fit-tiles bodies=1" %s | FileCheck %s
+
+// CHECK-LABEL: func.func private @heads_of_64
+// CHECK: tile.load %arg0{{.*}} -> <192x64xbf16>
+// CHECK: tile.sweep {{.*}} step 128
+func.func private @heads_of_64(%q: tensor<?x?x4x64xbf16>, %k: tensor<?x?x2x64xbf16>) -> tensor<?x?x4x64xbf16> attributes {caa.kernel} {
+  %o, %lse = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<softmax over keys, value = 0>]
+      : (tensor<?x?x4x64xbf16>, tensor<?x?x2x64xbf16>) -> (tensor<?x?x4x64xbf16>, tensor<?x?x4x1xf32>) {
+  ^bb0(%i: i64, %j: i64, %qi: vector<64xbf16>, %kj: vector<64xbf16>):
+    %d = caa.dot %qi, %kj : vector<64xbf16>
+    %m = arith.cmpi sle, %j, %i : i64
+    caa.yield %d, %m : f32, i1
+  }
+  return %o : tensor<?x?x4x64xbf16>
+}
+
+// CHECK-LABEL: func.func private @heads_of_128
+// CHECK: tile.load %arg0{{.*}} -> <128x128xbf16>
+// CHECK: tile.sweep {{.*}} step 128
+func.func private @heads_of_128(%q: tensor<?x?x4x128xbf16>, %k: tensor<?x?x2x128xbf16>) -> tensor<?x?x4x128xbf16> attributes {caa.kernel} {
+  %o, %lse = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<softmax over keys, value = 0>]
+      : (tensor<?x?x4x128xbf16>, tensor<?x?x2x128xbf16>) -> (tensor<?x?x4x128xbf16>, tensor<?x?x4x1xf32>) {
+  ^bb0(%i: i64, %j: i64, %qi: vector<128xbf16>, %kj: vector<128xbf16>):
+    %d = caa.dot %qi, %kj : vector<128xbf16>
+    %m = arith.cmpi sle, %j, %i : i64
+    caa.yield %d, %m : f32, i1
+  }
+  return %o : tensor<?x?x4x128xbf16>
+}
+
+// No tensor core takes f32: the sizes of the options.
+// CHECK-LABEL: func.func private @exact
+// CHECK: tile.load %arg0{{.*}} -> <128x64xf32>
+// CHECK: tile.sweep {{.*}} step 64
+func.func private @exact(%q: tensor<?x?x4x64xf32>, %k: tensor<?x?x2x64xf32>) -> tensor<?x?x4x64xf32> attributes {caa.kernel} {
+  %o, %lse = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<softmax over keys, value = 0>]
+      : (tensor<?x?x4x64xf32>, tensor<?x?x2x64xf32>) -> (tensor<?x?x4x64xf32>, tensor<?x?x4x1xf32>) {
+  ^bb0(%i: i64, %j: i64, %qi: vector<64xf32>, %kj: vector<64xf32>):
+    %d = caa.dot %qi, %kj : vector<64xf32>
+    %m = arith.cmpi sle, %j, %i : i64
+    caa.yield %d, %m : f32, i1
+  }
+  return %o : tensor<?x?x4x64xf32>
+}
