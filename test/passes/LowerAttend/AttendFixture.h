@@ -135,7 +135,7 @@ protected:
     return counts;
   }
 
-  void compare(const Buffer &actual, const Buffer &expected, unsigned number, double tolerance) {
+  void compare(const Buffer &actual, const Buffer &expected, unsigned number, double tolerance = 1e-5) {
     double largest = 1e-3;
     for (double x : expected.data)
       largest = std::isfinite(x) ? std::max(largest, std::fabs(x)) : largest;
