@@ -246,8 +246,9 @@ void Trainer::describe() const {
              settings_.batch, rows_->length(), microBatch_, formatBytes(plan ? plan->arena.bytes : 0),
              formatBytes(model_->engine().trainingBytes()));
   const std::string code = model_->engine().code();
-  fmt::print(stderr, "{}; products run at {:.0f} GFLOP/s here\n",
-             model_->gpu() ? code : fmt::format("{} threads with {}", model_->threads().count(), code), peak_ * 1e-9);
+  fmt::print(stderr, "{}; products run at {} here\n",
+             model_->gpu() ? code : fmt::format("{} threads with {}", model_->threads().count(), code),
+             peak_ < 1e13 ? fmt::format("{:.0f} GFLOP/s", peak_ * 1e-9) : fmt::format("{:.0f} TFLOP/s", peak_ * 1e-12));
   if (checkpoint_)
     fmt::print(stderr, "going on from {} (step {})\n", checkpoint_->path().string(), state_.step);
   fmt::print(stderr, "run: {}\n", run_.string());

@@ -19,6 +19,8 @@ class GpuStep {
 public:
   /// For steps of `batch` rows of `length` tokens in micro-batches of `microBatch` rows (the last one may have fewer).
   static Result<std::unique_ptr<GpuStep>> create(Runner &runner, int64_t batch, int64_t microBatch, int64_t length);
+  ~GpuStep();
+  GpuStep(const GpuStep &) = delete;
 
   /// [batch, length] each.
   Status upload(std::span<const int32_t> tokens, std::span<const int32_t> position, std::span<const int32_t> doc);
@@ -57,9 +59,6 @@ private:
   CUmodule module_ = nullptr;
   CUfunction lossScales_ = nullptr;
   bool isStateWritten_ = false;
-
-public:
-  ~GpuStep();
 };
 
 } // namespace caa::cuda
