@@ -9,7 +9,7 @@ using LLVM::ICmpPredicate;
 
 namespace caa::nvptx {
 
-//===-- Values ------------------------------------------------------------------------------------------------------===//
+//===-- Values-----------------------------------------------------------------------------------------------------===//
 
 Value FragmentEmitter::scalar(Value value) {
   auto found = scalars.find(value);
@@ -61,7 +61,7 @@ void FragmentEmitter::bind(ValueRange values, ValueRange registers, ValueRange l
   }
 }
 
-//===-- Ops ---------------------------------------------------------------------------------------------------------===//
+//===-- Ops--------------------------------------------------------------------------------------------------------===//
 
 LogicalResult FragmentEmitter::emitBlock(Block &block) {
   for (Operation &op : block.without_terminator()) {
@@ -116,7 +116,8 @@ LogicalResult FragmentEmitter::emitOp(Operation *op) {
   if (auto reduce = dyn_cast<tile::ReduceOp>(op))
     return done(reduce.getResult(), fragments.reduce(reduce, fragment(reduce.getTile())));
   if (auto slice = dyn_cast<tile::SliceOp>(op))
-    return done(slice.getResult(), fragments.slice(slice.getResult().getType(), fragment(slice.getTile()), int64_t(slice.getStart())));
+    return done(slice.getResult(),
+                fragments.slice(slice.getResult().getType(), fragment(slice.getTile()), int64_t(slice.getStart())));
   if (auto concat = dyn_cast<tile::ConcatOp>(op)) {
     SmallVector<const Fragment *> parts;
     for (Value part : concat.getTiles())
@@ -151,7 +152,7 @@ LogicalResult FragmentEmitter::emitOp(Operation *op) {
   return success();
 }
 
-//===-- Rankings ----------------------------------------------------------------------------------------------------===//
+//===-- Rankings---------------------------------------------------------------------------------------------------===//
 
 LogicalResult FragmentEmitter::emitRank(tile::RankOp rank) {
   Ranking ranking = rankings[rank.getRanking()];
@@ -193,7 +194,7 @@ LogicalResult FragmentEmitter::emitThreshold(tile::ThresholdOp threshold) {
   return success();
 }
 
-//===-- Loops and branches ------------------------------------------------------------------------------------------===//
+//===-- Loops and branches-----------------------------------------------------------------------------------------===//
 
 FailureOr<Value> FragmentEmitter::emitVisit(tile::SweepOp sweep, Value p) {
   Block &visit = sweep.getVisit().front();
@@ -203,7 +204,8 @@ FailureOr<Value> FragmentEmitter::emitVisit(tile::SweepOp sweep, Value p) {
   return scalar(visit.getTerminator()->getOperand(0));
 }
 
-FailureOr<SmallVector<Value>> FragmentEmitter::emitBodies(tile::SweepOp sweep, Value number, Value p, ValueRange registers) {
+FailureOr<SmallVector<Value>> FragmentEmitter::emitBodies(tile::SweepOp sweep, Value number, Value p,
+                                                          ValueRange registers) {
   auto body = [&](Region &region) -> FailureOr<SmallVector<Value>> {
     Block &block = region.front();
     scalars[block.getArgument(0)] = p;
@@ -237,7 +239,8 @@ FailureOr<SmallVector<Value>> FragmentEmitter::emitBodies(tile::SweepOp sweep, V
       if (skip)
         code.enter(skip);
     }
-    done->moveBefore(code.builder.getInsertionBlock()->getParent(), std::next(code.builder.getInsertionBlock()->getIterator()));
+    done->moveBefore(code.builder.getInsertionBlock()->getParent(),
+                     std::next(code.builder.getInsertionBlock()->getIterator()));
     code.enter(done);
     results.assign(done->args_begin(), done->args_end());
   }
@@ -258,16 +261,16 @@ LogicalResult FragmentEmitter::emitFor(Operation *op) {
     return loop.emitError("a GPU kernel's loop has a positive constant as its step");
   LogicalResult status = success();
   SmallVector<Value> inits = flatten(loop.getInitArgs());
-  SmallVector<Value> results = code.loop(
-      scalar(loop.getLowerBound()), scalar(loop.getUpperBound()), *step, inits, [&](Value i, ValueRange registers) -> SmallVector<Value> {
-        scalars[loop.getInductionVar()] = i;
-        bind(loop.getRegionIterArgs(), registers, loop.getInitArgs());
-        if (failed(emitBlock(*loop.getBody()))) {
-          status = failure();
-          return SmallVector<Value>(registers);
-        }
-        return flatten(loop.getBody()->getTerminator()->getOperands());
-      });
+  SmallVector<Value> results = code.loop(scalar(loop.getLowerBound()), scalar(loop.getUpperBound()), *step, inits,
+                                         [&](Value i, ValueRange registers) -> SmallVector<Value> {
+                                           scalars[loop.getInductionVar()] = i;
+                                           bind(loop.getRegionIterArgs(), registers, loop.getInitArgs());
+                                           if (failed(emitBlock(*loop.getBody()))) {
+                                             status = failure();
+                                             return SmallVector<Value>(registers);
+                                           }
+                                           return flatten(loop.getBody()->getTerminator()->getOperands());
+                                         });
   if (failed(status))
     return failure();
   bind(loop.getResults(), results, loop.getInitArgs());
@@ -296,8 +299,9 @@ LogicalResult FragmentEmitter::emitIf(Operation *op) {
     }
     return flatten(region.front().getTerminator()->getOperands());
   };
-  SmallVector<Value> results = code.choose(scalar(choice.getCondition()), types, [&] { return branch(choice.getThenRegion()); },
-                                           [&] { return branch(choice.getElseRegion()); });
+  SmallVector<Value> results = code.choose(
+      scalar(choice.getCondition()), types, [&] { return branch(choice.getThenRegion()); },
+      [&] { return branch(choice.getElseRegion()); });
   if (failed(status))
     return failure();
   bind(choice.getResults(), results, choice.getResults());

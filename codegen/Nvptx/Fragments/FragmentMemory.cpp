@@ -16,7 +16,8 @@ Value Fragments::startOf(Value buffer, ValueRange indices) {
   for (auto [axis, index] : llvm::enumerate(indices)) {
     // The first axis is never multiplied; an axis of run-time size behind it is the length.
     if (axis > 0)
-      offset = code.mul(offset, type.isDynamicDim(axis) ? frame.extent(tile::Extent::Length) : code.index(type.getDimSize(axis)));
+      offset = code.mul(offset, type.isDynamicDim(axis) ? frame.extent(tile::Extent::Length)
+                                                        : code.index(type.getDimSize(axis)));
     offset = code.add(offset, code.toLong(index));
   }
   return code.address(frame.buffer(buffer), registerType(type.getElementType()), offset);
@@ -36,7 +37,8 @@ Value Fragments::rowsLeft(Value buffer, bool heads, ValueRange indices) {
   } else {
     limit = frame.extent(tile::Extent::Rows);
     // Partial sums: one row for each chunk of token rows.
-    if (auto chunk = frame.kernel.getArgAttrOfType<IntegerAttr>(cast<BlockArgument>(buffer).getArgNumber(), "caa.chunk"))
+    if (auto chunk =
+            frame.kernel.getArgAttrOfType<IntegerAttr>(cast<BlockArgument>(buffer).getArgNumber(), "caa.chunk"))
       limit = code.ceilDiv(limit, chunk.getInt());
   }
   return code.toWord(code.sub(limit, code.toLong(indices[axis])));
@@ -133,9 +135,12 @@ void Fragments::store(tile::StoreOp store, const Fragment &tile, ValueRange indi
   bool alongRows = shape == Shape::Pair || (access.columns == 1 && access.rows > 1);
   Value left = alongRows ? rowsLeft(store.getTarget(), store.getHeads(), indices) : Value();
   int64_t stride = alongRows ? access.rowStride() : 1;
-  auto rowStart = [&](Value number) { return code.address(base, stored, code.mul(code.toLong(number), code.index(stride))); };
+  auto rowStart = [&](Value number) {
+    return code.address(base, stored, code.mul(code.toLong(number), code.index(stride)));
+  };
   Value firstInQuad = code.compare(ICmpPredicate::eq, pair, zero);
-  Value firstInWarp = code.compare(ICmpPredicate::eq, code.add(quad, pair), zero), firstWarp = code.compare(ICmpPredicate::eq, warp, zero);
+  Value firstInWarp = code.compare(ICmpPredicate::eq, code.add(quad, pair), zero),
+        firstWarp = code.compare(ICmpPredicate::eq, warp, zero);
   switch (shape) {
   case Shape::Scalar:
     code.when(code.bitAnd(firstWarp, firstInWarp), [&] { write(tile.values[0], base); });
@@ -144,16 +149,19 @@ void Fragments::store(tile::StoreOp store, const Fragment &tile, ValueRange indi
     for (int64_t strip = 0; strip < rows.strips; ++strip)
       for (int64_t half : {0, 1}) {
         Value row = rowOf(strip, half);
-        code.when(both(firstInQuad, isInside(code, row, left)), [&] { write(element(tile, strip, 0, half, 0), rowStart(row)); });
+        code.when(both(firstInQuad, isInside(code, row, left)),
+                  [&] { write(element(tile, strip, 0, half, 0), rowStart(row)); });
       }
     return;
   case Shape::Row: {
-    Value top = code.bitAnd(firstWarp, code.compare(ICmpPredicate::eq, quad, zero)), all = code.word(tile.type.getColumns());
+    Value top = code.bitAnd(firstWarp, code.compare(ICmpPredicate::eq, quad, zero)),
+          all = code.word(tile.type.getColumns());
     left = left ? code.minimum(left, all) : all;
     for (int64_t block = 0; block < blocksOf(tile.type.getColumns()); ++block)
       for (int64_t column : {0, 1}) {
         Value number = columnOf(block, column);
-        code.when(code.bitAnd(top, isInside(code, number, left)), [&] { write(element(tile, 0, block, 0, column), rowStart(number)); });
+        code.when(code.bitAnd(top, isInside(code, number, left)),
+                  [&] { write(element(tile, 0, block, 0, column), rowStart(number)); });
       }
     return;
   }
@@ -172,20 +180,25 @@ void Fragments::store(tile::StoreOp store, const Fragment &tile, ValueRange indi
           bool whole = 8 * (block + 1) <= width;
           if (8 * block >= width)
             break;
-          auto inside = [&](int64_t column) { return whole ? Value() : isInside(code, columnOf(block, column), code.word(width)); };
+          auto inside = [&](int64_t column) {
+            return whole ? Value() : isInside(code, columnOf(block, column), code.word(width));
+          };
           Value place = code.address(start, stored, block * 8);
           if (paired) {
             when(inside(0), [&] {
               Value low = element(tile, strip, block, half, 0), high = element(tile, strip, block, half, 1);
               if (stored.isBF16())
-                return code.storeAs(isPacked(tile.type) ? tile.values[pairIndex(tile.type, strip, block, half, 0)] : code.packBf16(low, high), place);
+                return code.storeAs(isPacked(tile.type) ? tile.values[pairIndex(tile.type, strip, block, half, 0)]
+                                                        : code.packBf16(low, high),
+                                    place);
               Type two = code.vector(stored, 2);
               code.storeAs(code.withLane(code.withLane(code.undefined(two), low, 0), high, 1), place);
             });
             continue;
           }
           for (int64_t column : {0, 1})
-            when(inside(column), [&] { write(element(tile, strip, block, half, column), code.address(place, stored, column)); });
+            when(inside(column),
+                 [&] { write(element(tile, strip, block, half, column), code.address(place, stored, column)); });
         }
       });
     }

@@ -17,7 +17,7 @@ Fragments::Fragments(Frame &frame, RowLayout rows, Value thread, ScalarOptions o
   firstRow = code.mul(warp, code.word(rows.warpDistance));
 }
 
-//===-- The layout --------------------------------------------------------------------------------------------------===//
+//===-- The layout-------------------------------------------------------------------------------------------------===//
 
 Fragments::Shape Fragments::shapeOf(tile::TileType type) {
   if (type.getRows() > 1)
@@ -74,7 +74,7 @@ Value Fragments::element(const Fragment &from, int64_t strip, int64_t block, int
   return code.bitcast(high, code.f32);
 }
 
-//===-- Values ------------------------------------------------------------------------------------------------------===//
+//===-- Values-----------------------------------------------------------------------------------------------------===//
 
 Fragment Fragments::splat(tile::TileType type, Value value) {
   value = code.extend(value);
@@ -113,7 +113,8 @@ Fragment Fragments::iota(tile::TileType type, Value start) {
 
 namespace {
 
-/// Emits a map's region at one place after the other. bf16 scalars are held as f32: a truncation rounds, an extension does nothing.
+/// Emits a map's region at one place after the other. bf16 scalars are held as f32: a truncation rounds, an extension
+/// does nothing.
 class MapRegion {
 public:
   MapRegion(ThreadCode &code, tile::MapOp map, function_ref<Value(Value)> outer, const ScalarOptions &options)
@@ -142,6 +143,10 @@ public:
         values[op.getResult(0)] = code.real(cast<FloatAttr>(constant.getValue()).getValueAsDouble(), code.f32);
         continue;
       }
+      if (auto division = dyn_cast<arith::FloorDivSIOp>(op); division && isDistance(division.getLhs())) {
+        values[division.getResult()] = divideDistance(get(division.getLhs()), get(division.getRhs()));
+        continue;
+      }
       if (auto exp = dyn_cast<math::ExpOp>(op); exp && options.approximate)
         if (Value result = expOfDifference(exp, get)) {
           values[exp.getResult()] = result;
@@ -158,14 +163,40 @@ public:
     SmallVector<Value> yields;
     for (Value yielded : block.getTerminator()->getOperands()) {
       auto rounding = yielded.getDefiningOp<arith::TruncFOp>();
-      bool inside = rounding && rounding->getBlock() == &block && yielded.getType().isBF16() && rounding.getIn().getType().isF32();
+      bool inside = rounding && rounding->getBlock() == &block && yielded.getType().isBF16() &&
+                    rounding.getIn().getType().isF32();
       yields.push_back(get(inside ? rounding.getIn() : yielded));
     }
     return yields;
   }
 
 private:
-  // e^(c x - b) as 2^(x (c log2 e) - b log2 e): one multiply-add for each pair, the rest is the same for a row or column.
+  // Whether a value is a position or the difference of two: below 2^31.
+  bool isDistance(Value value) {
+    if (auto difference = value.getDefiningOp<arith::SubIOp>())
+      return isDistance(difference.getLhs()) && isDistance(difference.getRhs());
+    auto argument = dyn_cast<BlockArgument>(value);
+    return argument && argument.getOwner() == &map.getBody().front() &&
+           map.getOperands()[argument.getArgNumber()].getDefiningOp<tile::IotaOp>();
+  }
+
+  // Rounded down, in 32 bits: a division of 64 bits is a call, and a divisor beyond 32 bits may as well be the largest
+  // of them.
+  Value divideDistance(Value distance, Value divisor) {
+    Type wide = distance.getType();
+    Value most = code.integer(INT32_MAX, divisor.getType());
+    Value a = code.toWord(distance), b = code.toWord(code.maximum(code.minimum(divisor, most),
+                                                                  code.sub(code.integer(0, divisor.getType()), most)));
+    Value quotient = LLVM::SDivOp::create(code.builder, code.loc, a, b), rest = code.sub(a, code.mul(quotient, b)),
+          zero = code.word(0);
+    Value below = code.bitAnd(code.compare(LLVM::ICmpPredicate::ne, rest, zero),
+                              code.compare(LLVM::ICmpPredicate::slt, code.bitXor(rest, b), zero));
+    Value floor = code.select(below, code.sub(quotient, code.word(1)), quotient);
+    return wide == code.i64 ? code.toLong(floor) : floor;
+  }
+
+  // e^(c x - b) as 2^(x (c log2 e) - b log2 e): one multiply-add for each pair, the rest is the same for a row or
+  // column.
   Value expOfDifference(math::ExpOp exp, function_ref<Value(Value)> get) {
     auto difference = exp.getOperand().getDefiningOp<arith::SubFOp>();
     if (!difference || difference->getBlock() != exp->getBlock() || !exp.getType().isF32())
@@ -288,7 +319,7 @@ std::optional<Fragment> Fragments::concat(tile::TileType type, ArrayRef<const Fr
   return result;
 }
 
-//===-- Reductions --------------------------------------------------------------------------------------------------===//
+//===-- Reductions-------------------------------------------------------------------------------------------------===//
 
 Value Fragments::combine(tile::Combine how, Value a, Value b) {
   bool isFloat = isa<FloatType>(a.getType());
@@ -324,10 +355,10 @@ int64_t Fragments::exchangeBytes(func::FuncOp kernel, RowLayout rows) {
   return bytes;
 }
 
-// Combines a value of each warp, in the order of warps: `own` is written at element `slot` (i32) of the warp's row if `writes`,
-// and comes back combined.
-static SmallVector<Value> overWarps(Fragments &fragments, ThreadCode &code, tile::Combine how, ArrayRef<Value> own, ArrayRef<Value> slots,
-                                    int64_t rowElements, Value writes) {
+// Combines a value of each warp, in the order of warps: `own` is written at element `slot` (i32) of the warp's row if
+// `writes`, and comes back combined.
+static SmallVector<Value> overWarps(Fragments &fragments, ThreadCode &code, tile::Combine how, ArrayRef<Value> own,
+                                    ArrayRef<Value> slots, int64_t rowElements, Value writes) {
   Type type = own[0].getType();
   Type stored = type.isInteger(1) ? code.i8 : type;
   Value exchange = fragments.exchange;

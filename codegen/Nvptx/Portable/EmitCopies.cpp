@@ -35,7 +35,8 @@ void PortableEmitter::beforeReads() {
 void PortableEmitter::copyTile(const SharedTile &tile, tile::LoadOp load, ValueRange indices, Value target) {
   Access access = accessOf(load);
   int64_t size = bytesOf(tile.element), stride = access.rowStride() * size, rowBytes = tile.columns * size, chunk = 16;
-  Value source = fragments.startOf(load.getSource(), indices), left = fragments.rowsLeft(load.getSource(), load.getHeads(), indices);
+  Value source = fragments.startOf(load.getSource(), indices),
+        left = fragments.rowsLeft(load.getSource(), load.getHeads(), indices);
   while (chunk > 2 && (rowBytes % chunk || stride % chunk))
     chunk /= 2;
   if (chunk < 4)
@@ -47,22 +48,26 @@ void PortableEmitter::copyTile(const SharedTile &tile, tile::LoadOp load, ValueR
     if (left)
       bytes = code.select(code.compare(ICmpPredicate::slt, row, left), bytes, code.word(0));
     auto emit = [&] {
-      code.assembly(text + "[$0 + " + std::to_string(toOffset) + "], [$1], " + std::to_string(chunk) + ", $2;", "r,l,r,~{memory}",
-                    {to, LLVM::PtrToIntOp::create(code.builder, code.loc, code.i64, from), bytes});
+      code.assembly(text + "[$0 + " + std::to_string(toOffset) + "], [$1], " + std::to_string(chunk) + ", $2;",
+                    "r,l,r,~{memory}", {to, LLVM::PtrToIntOp::create(code.builder, code.loc, code.i64, from), bytes});
     };
     inside ? code.when(inside, emit) : emit();
   };
   Value thread = code.thread();
-  auto divide = [&](Value a, int64_t b) -> Value { return LLVM::UDivOp::create(code.builder, code.loc, a, code.word(b)); };
+  auto divide = [&](Value a, int64_t b) -> Value {
+    return LLVM::UDivOp::create(code.builder, code.loc, a, code.word(b));
+  };
   if (threads % perRow == 0) { // a thread stays in its column
     int64_t step = threads / perRow;
     Value row = divide(thread, perRow), column = code.sub(thread, code.mul(row, code.word(perRow)));
-    Value place = code.add(code.mul(code.toLong(row), code.index(stride)), code.mul(code.toLong(column), code.index(chunk)));
+    Value place =
+        code.add(code.mul(code.toLong(row), code.index(stride)), code.mul(code.toLong(column), code.index(chunk)));
     Value from = code.offset(source, place);
     Value to = code.add(target, code.add(code.mul(row, code.word(tile.pitch)), code.mul(column, code.word(chunk))));
     for (int64_t first = 0; first < tile.rows; first += step) {
       Value present = code.add(row, code.word(first));
-      Value inside = first + step > tile.rows ? code.compare(ICmpPredicate::slt, present, code.word(tile.rows)) : Value();
+      Value inside =
+          first + step > tile.rows ? code.compare(ICmpPredicate::slt, present, code.word(tile.rows)) : Value();
       copy(code.offset(from, first * stride), to, first * tile.pitch, present, inside);
     }
     return;
@@ -71,7 +76,8 @@ void PortableEmitter::copyTile(const SharedTile &tile, tile::LoadOp load, ValueR
     Value number = code.add(thread, code.word(first));
     Value inside = first + threads > all ? code.compare(ICmpPredicate::slt, number, code.word(all)) : Value();
     Value row = divide(number, perRow), column = code.sub(number, code.mul(row, code.word(perRow)));
-    Value place = code.add(code.mul(code.toLong(row), code.index(stride)), code.mul(code.toLong(column), code.index(chunk)));
+    Value place =
+        code.add(code.mul(code.toLong(row), code.index(stride)), code.mul(code.toLong(column), code.index(chunk)));
     Value to = code.add(target, code.add(code.mul(row, code.word(tile.pitch)), code.mul(column, code.word(chunk))));
     copy(code.offset(source, place), to, 0, row, inside);
   }
@@ -85,7 +91,8 @@ void PortableEmitter::copyElements(const SharedTile &tile, Value source, int64_t
   code.loop(code.toLong(code.thread()), code.index(all), threads, [&](Value number) {
     Value row = LLVM::UDivOp::create(code.builder, code.loc, number, code.index(tile.columns));
     Value column = code.sub(number, code.mul(row, code.index(tile.columns)));
-    Value to = code.offset(shared, code.add(code.mul(row, code.index(tile.pitch)), code.mul(column, code.index(bytesOf(element)))));
+    Value to = code.offset(
+        shared, code.add(code.mul(row, code.index(tile.pitch)), code.mul(column, code.index(bytesOf(element)))));
     Value zero = code.real(0, element);
     auto read = [&]() -> SmallVector<Value> {
       return {code.loadAs(element, code.address(source, element, code.add(code.mul(row, code.index(stride)), column)))};
@@ -101,7 +108,8 @@ void PortableEmitter::copyElements(const SharedTile &tile, Value source, int64_t
 void PortableEmitter::copyRow(const SharedTile &tile, tile::LoadOp load, ValueRange indices, Value target) {
   Access access = accessOf(load);
   int64_t size = bytesOf(tile.element), threads = 32 * fragments.rows.warps;
-  Value source = fragments.startOf(load.getSource(), indices), left = fragments.rowsLeft(load.getSource(), load.getHeads(), indices);
+  Value source = fragments.startOf(load.getSource(), indices),
+        left = fragments.rowsLeft(load.getSource(), load.getHeads(), indices);
   std::string text = "cp.async.ca.shared.global [$0], [$1], " + std::to_string(size) + ", $2;";
   for (int64_t first = 0; first < tile.columns; first += threads) {
     Value number = code.add(code.thread(), code.word(first)), bytes = code.word(size);
@@ -113,7 +121,8 @@ void PortableEmitter::copyRow(const SharedTile &tile, tile::LoadOp load, ValueRa
     if (first + threads <= tile.columns)
       code.assembly(text, "r,l,r,~{memory}", {to, address, bytes});
     else
-      code.assembly("{ .reg .pred %inside; setp.lt.u32 %inside, $3, " + std::to_string(tile.columns) + "; @%inside " + text + " }",
+      code.assembly("{ .reg .pred %inside; setp.lt.u32 %inside, $3, " + std::to_string(tile.columns) + "; @%inside " +
+                        text + " }",
                     "r,l,r,r,~{memory}", {to, address, bytes, number});
   }
 }
@@ -150,7 +159,7 @@ LogicalResult PortableEmitter::emitNarrowLoad(tile::LoadOp load) {
   return success();
 }
 
-//===-- Sweeps ------------------------------------------------------------------------------------------------------===//
+//===-- Sweeps-----------------------------------------------------------------------------------------------------===//
 
 void PortableEmitter::copyStage(const Ring &ring, tile::SweepOp sweep, Value p, Value stage) {
   Value start = code.add(sharedBase, code.add(code.mul(stage, code.word(ring.stageBytes)), code.word(ring.offset)));
@@ -175,23 +184,25 @@ void PortableEmitter::copyStage(const Ring &ring, tile::SweepOp sweep, Value p, 
 FailureOr<std::pair<Value, Value>> PortableEmitter::advance(tile::SweepOp sweep, Value p) {
   LogicalResult status = success();
   Value upper = scalar(sweep.getUpper());
-  SmallVector<Value> found = code.repeat(ValueRange{p, code.word(0)}, [&](ValueRange carried) -> std::pair<Value, SmallVector<Value>> {
-    FailureOr<Value> body = emitVisit(sweep, carried[0]);
-    if (failed(body)) {
-      status = failure();
-      return {code.boolean(false), {carried[0], carried[1]}};
-    }
-    Value again = code.bitAnd(code.compare(ICmpPredicate::slt, *body, code.word(0)), code.compare(ICmpPredicate::slt, carried[0], upper));
-    Value next = code.add(carried[0], code.index(int64_t(sweep.getStep())));
-    return {again, {code.select(again, next, carried[0]), *body}};
-  });
+  SmallVector<Value> found =
+      code.repeat(ValueRange{p, code.word(0)}, [&](ValueRange carried) -> std::pair<Value, SmallVector<Value>> {
+        FailureOr<Value> body = emitVisit(sweep, carried[0]);
+        if (failed(body)) {
+          status = failure();
+          return {code.boolean(false), {carried[0], carried[1]}};
+        }
+        Value again = code.bitAnd(code.compare(ICmpPredicate::slt, *body, code.word(0)),
+                                  code.compare(ICmpPredicate::slt, carried[0], upper));
+        Value next = code.add(carried[0], code.index(int64_t(sweep.getStep())));
+        return {again, {code.select(again, next, carried[0]), *body}};
+      });
   if (failed(status))
     return failure();
   return std::make_pair(found[0], found[1]);
 }
 
-// A loop over the visited tiles. While one is worked on, the copies of the next stages - 1 are under way. Of a ring of one stage
-// each tile is copied when the one before is done.
+// A loop over the visited tiles. While one is worked on, the copies of the next stages - 1 are under way. Of a ring of
+// one stage each tile is copied when the one before is done.
 LogicalResult PortableEmitter::emitSweep(tile::SweepOp sweep) {
   const Ring &ring = plan.ring(sweep);
   bool isRing = ring.stages > 1;
@@ -228,7 +239,8 @@ LogicalResult PortableEmitter::emitSweep(tile::SweepOp sweep) {
   }
   awaitCopies(ahead - 1);
   auto wrapped = [&](Value number) {
-    return code.select(code.compare(ICmpPredicate::sge, number, code.word(ring.stages)), code.sub(number, code.word(ring.stages)), number);
+    return code.select(code.compare(ICmpPredicate::sge, number, code.word(ring.stages)),
+                       code.sub(number, code.word(ring.stages)), number);
   };
   if (isRing)
     copyStage(ring, sweep, last->first, wrapped(code.add(stage, code.word(ahead))));
@@ -241,7 +253,8 @@ LogicalResult PortableEmitter::emitSweep(tile::SweepOp sweep) {
   next.append({last->first, last->second, wrapped(code.add(stage, code.word(1)))});
   llvm::append_range(next, *carried);
   LLVM::CondBrOp::create(code.builder, code.loc, isBeforeEnd(next), block, next, exit, next);
-  exit->moveBefore(code.builder.getInsertionBlock()->getParent(), std::next(code.builder.getInsertionBlock()->getIterator()));
+  exit->moveBefore(code.builder.getInsertionBlock()->getParent(),
+                   std::next(code.builder.getInsertionBlock()->getIterator()));
   code.enter(exit);
   // An empty sweep has waited for nothing.
   arriving = true;

@@ -27,19 +27,21 @@ static void multiply(ThreadCode &code, StringRef name, ArrayRef<Value> a, ArrayR
 }
 
 static SmallVector<Value> loadMatrices(ThreadCode &code, Value base, int64_t offset, bool transposed) {
-  std::string text = std::string("ldmatrix.sync.aligned.m8n8.x4") + (transposed ? ".trans" : "") + ".shared.b16 {$0, $1, $2, $3}, [$4 + " +
-                     std::to_string(offset) + "];";
+  std::string text = std::string("ldmatrix.sync.aligned.m8n8.x4") + (transposed ? ".trans" : "") +
+                     ".shared.b16 {$0, $1, $2, $3}, [$4 + " + std::to_string(offset) + "];";
   return code.assembly(text, "=r,=r,=r,=r,r,~{memory}", {code.i32, code.i32, code.i32, code.i32}, base);
 }
 
 void PortableEmitter::multiplyBf16(const Operand &a, const Place &b, bool transposeB, int64_t depth, Fragment &sum) {
   int64_t strips = fragments.rows.strips, blocks = Fragments::blocksOf(sum.type.getColumns());
   Value lane = code.lane(), low = code.bitAnd(lane, code.word(15)), high = code.shiftRightUnsigned(lane, 4);
-  // Where this lane's row of the matrices begins: rows lane % 16, columns 8 (lane / 16); of B^T rows lane % 8 + 8 (lane / 16),
-  // columns 8 (lane / 8 % 2), so that a pair of registers is one block's.
+  // Where this lane's row of the matrices begins: rows lane % 16, columns 8 (lane / 16); of B^T rows lane % 8 + 8 (lane
+  // / 16), columns 8 (lane / 8 % 2), so that a pair of registers is one block's.
   Value rowA, rowB;
   if (a.place)
-    rowA = code.add(a.place->base, code.add(code.mul(code.add(fragments.firstRow, low), code.word(a.place->tile->pitch)), code.shiftLeft(high, 4)));
+    rowA =
+        code.add(a.place->base, code.add(code.mul(code.add(fragments.firstRow, low), code.word(a.place->tile->pitch)),
+                                         code.shiftLeft(high, 4)));
   if (transposeB) {
     Value row = code.bitOr(code.bitAnd(lane, code.word(7)), code.shiftLeft(high, 3));
     Value column = code.bitAnd(code.shiftRightUnsigned(lane, 3), code.word(1));
@@ -55,7 +57,8 @@ void PortableEmitter::multiplyBf16(const Operand &a, const Place &b, bool transp
     SmallVector<SmallVector<Value>> rows;
     for (int64_t strip = 0; strip < strips; ++strip) {
       if (a.place) {
-        rows.push_back(loadMatrices(code, rowA, strip * fragments.rows.stripDistance * a.place->tile->pitch + 32 * k, false));
+        rows.push_back(
+            loadMatrices(code, rowA, strip * fragments.rows.stripDistance * a.place->tile->pitch + 32 * k, false));
         continue;
       }
       auto at = [&](int64_t block, int64_t half) {
@@ -87,8 +90,8 @@ static Split split(ThreadCode &code, Value x) {
   return {high, round(code.fsub(x, code.bitcast(high, code.f32)))};
 }
 
-// The order of the inner axis is free as long as A and B agree: a thread's two inner places are columns 2t and 2t + 1 of a block,
-// which is where an accumulator has them.
+// The order of the inner axis is free as long as A and B agree: a thread's two inner places are columns 2t and 2t + 1
+// of a block, which is where an accumulator has them.
 void PortableEmitter::multiplyF32(const Operand &a, const Place &b, bool transposeB, int64_t depth, Fragment &sum) {
   int64_t strips = fragments.rows.strips, blocks = Fragments::blocksOf(sum.type.getColumns());
   auto pointer = [&](Value base, Value row, Value column, int64_t pitch) {
@@ -99,7 +102,9 @@ void PortableEmitter::multiplyF32(const Operand &a, const Place &b, bool transpo
     Value both = code.loadAs(code.vector(code.f32, 2), code.offset(start, bytes));
     return std::array<Value, 2>{code.emit::Code::lane(both, 0), code.emit::Code::lane(both, 1)};
   };
-  Value startA = a.place ? pointer(a.place->base, code.add(fragments.firstRow, fragments.quad), fragments.pair, a.place->tile->pitch) : Value();
+  Value startA = a.place ? pointer(a.place->base, code.add(fragments.firstRow, fragments.quad), fragments.pair,
+                                   a.place->tile->pitch)
+                         : Value();
   Value startB = transposeB ? pointer(b.base, fragments.quad, fragments.pair, b.tile->pitch)
                             : pointer(b.base, fragments.pair, fragments.quad, b.tile->pitch);
   for (int64_t k = 0; k < (depth + 15) / 16 * 2; ++k) { // 8 at a time
@@ -111,7 +116,8 @@ void PortableEmitter::multiplyF32(const Operand &a, const Place &b, bool transpo
           auto both = pairAt(startA, (strip * fragments.rows.stripDistance + 8 * half) * a.place->tile->pitch + 32 * k);
           values.append({both[0], both[1]});
         } else {
-          values.append({fragments.element(*a.fragment, strip, k, half, 0), fragments.element(*a.fragment, strip, k, half, 1)});
+          values.append(
+              {fragments.element(*a.fragment, strip, k, half, 0), fragments.element(*a.fragment, strip, k, half, 1)});
         }
       }
       SmallVector<Split> parts;
@@ -168,13 +174,15 @@ LogicalResult PortableEmitter::multiplyVector(tile::DotOp dot) {
   Value many = isColumn ? dot.getA() : dot.getB(), one = isColumn ? dot.getB() : dot.getA();
   auto found = places.find(many);
   if (found == places.end() || dot.getTransposeA() || !dot.getTransposeB() || dot.getAccumulator() ||
-      one.getType() != tile::TileType::get(dot.getContext(), 1, cast<tile::TileType>(many.getType()).getColumns(), cast<tile::TileType>(one.getType()).getElement()))
+      one.getType() != tile::TileType::get(dot.getContext(), 1, cast<tile::TileType>(many.getType()).getColumns(),
+                                           cast<tile::TileType>(one.getType()).getElement()))
     return dot.emitError("a GPU kernel's product with a vector takes a tile from memory and one row");
   const SharedTile &tile = *found->second.tile;
   const Fragment &vector = fragment(one);
   Type element = registerType(tile.element);
   auto rowSum = [&](Value row) { // the same in all lanes of a quad
-    Value start = code.add(found->second.base, code.add(code.mul(row, code.word(tile.pitch)), code.mul(fragments.pair, code.word(bytesOf(element)))));
+    Value start = code.add(found->second.base, code.add(code.mul(row, code.word(tile.pitch)),
+                                                        code.mul(fragments.pair, code.word(bytesOf(element)))));
     Value pointer = LLVM::IntToPtrOp::create(code.builder, code.loc, code.sharedPointer, start), sum;
     for (int64_t block = 0; block < Fragments::blocksOf(tile.columns); ++block)
       for (int64_t column : {0, 1}) {

@@ -30,13 +30,15 @@ LogicalResult PortableEmitter::run() {
 void PortableEmitter::clearShared() {
   Type four = code.vector(code.i32, 4);
   Value zero = code.integer(0, four);
-  code.loop(code.toLong(code.mul(code.thread(), code.word(16))), code.index(plan.bytes()), 32 * fragments.rows.warps * 16,
+  code.loop(code.toLong(code.mul(code.thread(), code.word(16))), code.index(plan.bytes()),
+            32 * fragments.rows.warps * 16,
             [&](Value place) { code.storeAs(zero, code.offset(code.shared(), place)); });
   code.barrier();
 }
 
-// Work items are numbered by tile within heads. Blocks take the longest tiles of some heads first: as many heads as have swept tiles
-// that stay in the L2 cache together. Longest is the last tile, or the first where the sweep always runs to the end.
+// Work items are numbered by tile within heads. Blocks take the longest tiles of some heads first: as many heads as
+// have swept tiles that stay in the L2 cache together. Longest is the last tile, or the first where the sweep always
+// runs to the end.
 Value PortableEmitter::workItem() {
   Value block = code.toLong(code.block());
   auto grid = frame.kernel->getAttrOfType<ArrayAttr>("tile.grid");
@@ -56,7 +58,8 @@ Value PortableEmitter::workItem() {
   auto divide = [&](Value a, Value b) -> Value { return LLVM::UDivOp::create(code.builder, code.loc, a, b); };
   Value length = frame.extent(tile::Extent::Length), tiles = code.ceilDiv(length, term.getLengthDivisor());
   Value heads = divide(frame.items(), tiles);
-  Value group = code.minimum(code.maximum(divide(code.index(cacheBytes), code.mul(length, code.index(bytes))), code.index(1)), heads);
+  Value group = code.minimum(
+      code.maximum(divide(code.index(cacheBytes), code.mul(length, code.index(bytes))), code.index(1)), heads);
   Value perGroup = code.mul(group, tiles), number = divide(block, perGroup), first = code.mul(number, group);
   Value within = code.sub(block, code.mul(number, perGroup)), size = code.minimum(group, code.sub(heads, first));
   Value rank = divide(within, size), head = code.add(first, code.sub(within, code.mul(rank, size)));
@@ -64,8 +67,8 @@ Value PortableEmitter::workItem() {
   return code.add(code.mul(head, tiles), tile);
 }
 
-// Values that a thread holds at once in a sweep, for each strip of rows: an estimate from above that knows what is carried, products and
-// maps that stand side by side, and columns from before the sweep.
+// Values that a thread holds at once in a sweep, for each strip of rows: an estimate from above that knows what is
+// carried, products and maps that stand side by side, and columns from before the sweep.
 static int64_t valuesPerStrip(tile::SweepOp sweep) {
   auto isColumn = [](Type type) {
     auto tile = dyn_cast<tile::TileType>(type);
@@ -101,7 +104,8 @@ static int64_t valuesPerStrip(tile::SweepOp sweep) {
   return sum(sweep.getResultTypes()) + live + 2 * int64_t(columns.size());
 }
 
-// How many warps hold the rows: strips of a warp share what they read of the swept tiles, but all their accumulators must fit.
+// How many warps hold the rows: strips of a warp share what they read of the swept tiles, but all their accumulators
+// must fit.
 static RowLayout rowsFor(func::FuncOp kernel, int64_t rows) {
   if (hasRanking(kernel)) // it fills the registers with what it knows of a strip's rows
     return RowLayout::consecutive(rows / 16, 1);

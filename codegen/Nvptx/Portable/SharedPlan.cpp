@@ -68,7 +68,8 @@ LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64
     tile::TileType type = load.getTile().getType();
     bool isWide = type.getRows() > 1 && type.getColumns() > 1;
     int64_t bits = 8 * emit::bytesOf(type.getElement());
-    bool isRow = type.getRows() == 1 && type.getColumns() > 1 && load.getTransposed() && !load.getHeads() && (bits == 32 || bits == 64);
+    bool isRow = type.getRows() == 1 && type.getColumns() > 1 && load.getTransposed() && !load.getHeads() &&
+                 (bits == 32 || bits == 64);
     tile::SweepOp sweep;
     Region *body = bodyOf(load, sweep);
     if (!body) {
@@ -81,7 +82,9 @@ LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64
     if (!isWide && !isRow)
       continue;
     Value start = body->front().getArgument(0);
-    auto isFixed = [&](Value index) { return index == start || !sweep->isAncestor(index.getParentBlock()->getParentOp()); };
+    auto isFixed = [&](Value index) {
+      return index == start || !sweep->isAncestor(index.getParentBlock()->getParentOp());
+    };
     if (!llvm::all_of(load.getIndices(), isFixed)) {
       if (isRow)
         continue; // from global memory
