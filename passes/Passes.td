@@ -96,6 +96,16 @@ def FuseHeadLoss : Pass<"caa-fuse-head-loss", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"fused", "fused", "Heads that became one op">];
 }
 
+def FuseResidual : Pass<"caa-fuse-residual", "::mlir::ModuleOp"> {
+  let summary = "A rounded sum of a stored value and a product as one product that adds";
+  let description = [{
+    Takes: functions after `caa-store-rounded`. Gives: `caa.linear_add` for x + linear(a), where x is stored in bf16, the sum is rounded
+    to bf16 and nobody else reads the sum or the product: the product then never exists in f32, and no kernel adds it.
+  }];
+  let dependentDialects = ["::caa::CaaDialect"];
+  let statistics = [Statistic<"fused", "fused", "Sums that products took over">];
+}
+
 def Recompute : Pass<"caa-recompute", "::mlir::ModuleOp"> {
   let summary = "Compute cheap token-wise values again in the backward pass instead of keeping them";
   let description = [{

@@ -56,8 +56,10 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
       passes.addPass(attend::createSplitAttends());
       passes.addPass(createCanonicalizerPass());
       passes.addPass(createCSEPass());
-      if (options.precision == "bf16")
+      if (options.precision == "bf16") {
         passes.addPass(createStoreRounded());
+        passes.addPass(createFuseResidual());
+      }
     }
     passes.addPass(createRecompute());
     break;

@@ -88,7 +88,7 @@ LogicalResult EntryScheduler::scheduleLaunch(LaunchOp op) {
   return success();
 }
 
-void EntryScheduler::addProduct(Matrix a, Matrix b, Matrix d, float beta, Size m, Size n, Size k, Location location) {
+Command &EntryScheduler::addProduct(Matrix a, Matrix b, Matrix d, float beta, Size m, Size n, Size k, Location location) {
   Command &command = addCommand(CAA_COMMAND_PRODUCT, {a.place, b.place, d.place}, location);
   command.dtypeA = a.dtype;
   command.dtypeB = b.dtype;
@@ -102,6 +102,7 @@ void EntryScheduler::addProduct(Matrix a, Matrix b, Matrix d, float beta, Size m
   command.n = std::move(n);
   command.k = std::move(k);
   command.beta = beta;
+  return command;
 }
 
 /// A value's place as a matrix with rows of `stride` elements.
@@ -118,6 +119,18 @@ LogicalResult EntryScheduler::scheduleLinear(LinearOp op) {
   int64_t k = columnsOf(op.getInput()), n = columnsOf(op.getResult());
   addProduct(matrix(*input, op.getInput(), k), matrix(*weight, op.getWeight(), k, true),
              matrix(define(op.getResult()), op.getResult(), n), 0, Size::tokens(1), n, k, op.getLoc());
+  return success();
+}
+
+LogicalResult EntryScheduler::scheduleLinearAdd(LinearAddOp op) {
+  FailureOr<Operand> input = use(op.getInput()), weight = use(op.getWeight()), addend = use(op.getAddend());
+  if (failed(input) || failed(weight) || failed(addend))
+    return failure();
+  int64_t k = columnsOf(op.getInput()), n = columnsOf(op.getResult());
+  touch(addend->buffer);
+  addProduct(matrix(*input, op.getInput(), k), matrix(*weight, op.getWeight(), k, true),
+             matrix(define(op.getResult()), op.getResult(), n), 1, Size::tokens(1), n, k, op.getLoc())
+      .operands.push_back(*addend);
   return success();
 }
 
@@ -227,6 +240,7 @@ LogicalResult EntryScheduler::schedule(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](LaunchOp launch) { return scheduleLaunch(launch); })
       .Case([&](LinearOp linear) { return scheduleLinear(linear); })
+      .Case([&](LinearAddOp linear) { return scheduleLinearAdd(linear); })
       .Case([&](LinearInputGradOp grad) { return scheduleInputGrad(grad); })
       .Case([&](LinearWeightGradOp grad) { return scheduleWeightGrad(grad); })
       .Case([&](ChunkedHeadLossOp loss) { return scheduleHeadLoss(loss); })

@@ -62,13 +62,14 @@ private:
   Command &addCommand(caa_command_kind kind, std::vector<Operand> operands, mlir::Location location);
   void addFill(Operand target, mlir::Location location);
   /// D [m, n] = A [m, k] B [k, n] + beta D.
-  void addProduct(Matrix a, Matrix b, Matrix d, float beta, Size m, Size n, Size k, mlir::Location location);
+  Command &addProduct(Matrix a, Matrix b, Matrix d, float beta, Size m, Size n, Size k, mlir::Location location);
   void beginLoop(int64_t chunk, mlir::Location location);
   void endLoop();
   void touch(uint32_t buffer);
   mlir::LogicalResult schedule(mlir::Operation &op);
   mlir::LogicalResult scheduleLaunch(LaunchOp op);
   mlir::LogicalResult scheduleLinear(LinearOp op);
+  mlir::LogicalResult scheduleLinearAdd(LinearAddOp op);
   mlir::LogicalResult scheduleInputGrad(LinearInputGradOp op);
   mlir::LogicalResult scheduleWeightGrad(LinearWeightGradOp op);
   mlir::LogicalResult scheduleHeadLoss(ChunkedHeadLossOp op);

@@ -4,6 +4,14 @@
 
 include "dialect/Caa/CaaTokenOps.td"
 
+def Caa_LinearAddOp : Caa_Op<"linear_add", [Pure]> {
+  let summary = "y + x W^T, rounded once: a linear that adds to a value as it writes";
+  let arguments = (ins Caa_TokenReal:$input, Caa_Matrix:$weight, Caa_TokenReal:$addend);
+  let results = (outs Caa_TokenReal:$result);
+  let assemblyFormat = "$input `,` $weight `,` $addend `:` functional-type(operands, $result) attr-dict";
+  let hasVerifier = 1;
+}
+
 def Caa_LinearInputGradOp : Caa_Op<"linear_input_grad", [Pure]> {
   let summary = "dY W: the gradient of a linear's input";
   let arguments = (ins Caa_TokenReal:$gradient, Caa_Matrix:$weight);

@@ -1,9 +1,18 @@
-// Verifiers of the ops that autodiff and the head-loss fusion make.
+// Verifiers of the ops that autodiff and fusions make.
 #include "dialect/Caa/CaaDialect.h"
 
 using namespace mlir;
 
 namespace caa {
+
+LogicalResult LinearAddOp::verify() {
+  Shape in = shapeOf(getInput()), out = shapeOf(getResult()), weight = shapeOf(getWeight());
+  if (weight.heads != out.heads * out.width || weight.width != in.heads * in.width)
+    return emitOpError("weight must be [") << out.heads * out.width << ", " << in.heads * in.width << "]";
+  if (getAddend().getType() != getResult().getType())
+    return emitOpError("adds ") << getAddend().getType() << " to " << getResult().getType();
+  return verifyFactors(*this, getInput(), getWeight());
+}
 
 LogicalResult LinearInputGradOp::verify() {
   Shape gradient = shapeOf(getGradient()), in = shapeOf(getResult()), weight = shapeOf(getWeight());

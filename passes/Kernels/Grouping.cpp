@@ -43,7 +43,7 @@ Role EntryGroups::classify(Operation *op) const {
     return Role::Source;
   if (auto constant = dyn_cast<ConstantOp>(op))
     return isa<SplatElementsAttr>(constant.getValue()) ? Role::Free : Role::Source;
-  if (isa<LinearOp, LinearInputGradOp, LinearWeightGradOp, ChunkedHeadLossOp>(op))
+  if (isa<LinearOp, LinearAddOp, LinearInputGradOp, LinearWeightGradOp, ChunkedHeadLossOp>(op))
     return Role::Library;
   if (isa<AccumulateOp, AccumulateLossOp, AccumulateCountOp, AccumulateReportOp, LogitsOp>(op))
     return Role::Sink;
