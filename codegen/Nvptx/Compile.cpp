@@ -21,17 +21,33 @@ namespace caa::nvptx {
 static FailureOr<OwningOpRef<ModuleOp>> lower(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {
   static const Emitter emitters[] = {
       {"hopper", takesHopper, emitHopper}, {"portable", takesPortable, emitPortable}, {"rows", takesRows, emitRows}};
+  std::string reasons;
   for (const Emitter &emitter : emitters) {
     if (!emitter.takes(kernel, target))
       continue;
     OwningOpRef<ModuleOp> module = ModuleOp::create(kernel.getLoc());
-    FailureOr<LaunchInfo> info = emitter.emit(kernel, *module, target);
+    FailureOr<LaunchInfo> info = failure();
+    {
+      // What one emitter cannot do the next one may. Other threads' errors are not ours.
+      auto self = std::this_thread::get_id();
+      ScopedDiagnosticHandler handler(kernel.getContext(), [&](Diagnostic &diagnostic) {
+        if (std::this_thread::get_id() != self || diagnostic.getSeverity() != DiagnosticSeverity::Error)
+          return failure();
+        std::string reason = emitter.name.str() + ": " + diagnostic.str() + "; ";
+        if (!StringRef(reasons).ends_with(reason))
+          reasons += reason;
+        return success();
+      });
+      info = emitter.emit(kernel, *module, target);
+    }
     if (failed(info))
-      return failure();
+      continue;
+    if (!reasons.empty())
+      emitRemark(kernel.getLoc()) << reasons << "so the kernel takes the slower path `" << emitter.name << "` [slower-kernel]";
     launch = std::move(*info);
     return module;
   }
-  return kernel.emitError("the GPU backend has no code for this kernel");
+  return kernel.emitError("the GPU backend has no code for this kernel: ") << reasons;
 }
 
 static FailureOr<std::string> compile(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {

@@ -37,6 +37,8 @@ SmallVector<int64_t> Values::placesOf(tile::TileType type) {
 Value Values::exp2(Value x) { return code.assembly("ex2.approx.ftz.f32 $0, $1;", "=f,f", code.f32, {x}, /*isVolatile=*/false); }
 
 Value Values::extremum(tile::Combine how, Value a, Value b) {
+  if (isa<IntegerType>(a.getType()))
+    return how == tile::Combine::Max ? code.maximum(a, b) : code.minimum(a, b);
   return how == tile::Combine::Max ? Value(LLVM::MaxNumOp::create(code.builder, code.loc, a, b))
                                    : Value(LLVM::MinNumOp::create(code.builder, code.loc, a, b));
 }
