@@ -21,11 +21,11 @@ std::string targetName(caa_target target) {
   return "?";
 }
 
-/// Those that are named, or the default ones where none is.
+/// Those that are named, or all where none is.
 static std::vector<caa_target> chooseTargets(const std::vector<std::string> &names) {
   std::vector<caa_target> chosen;
   for (auto [name, target] : allTargets)
-    if (names.empty() ? target == CAA_TARGET_CPU : std::find(names.begin(), names.end(), name) != names.end())
+    if (names.empty() || std::find(names.begin(), names.end(), name) != names.end())
       chosen.push_back(target);
   return chosen;
 }
@@ -56,7 +56,7 @@ std::variant<Options, int> parseOptions(int argc, const char *const *argv) {
       ->type_name("NAME=VALUE")->allow_extra_args(false);
   app.add_option("--model", options.model, "the model to compile; the file's last if not given");
   std::vector<std::string> targets, exportNames, argTexts;
-  app.add_option("--target", targets, "cpu, sm_80 or sm_90a, to be given again for more than one; cpu if not given")
+  app.add_option("--target", targets, "cpu, sm_80 or sm_90a, to be given again for more than one; all if not given")
       ->check(CLI::IsMember({"cpu", "sm_80", "sm_90a"}))->allow_extra_args(false);
   CLI::Option *exportOption =
       app.add_option("--export", exportNames, "make one attention or block callable alone")->type_name("NAME")->allow_extra_args(false);
