@@ -114,7 +114,11 @@ def Recompute : Pass<"caa-recompute", "::mlir::ModuleOp"> {
     them, where the cost model at the top of Recompute.cpp finds it worth while; the attribute `caa.kept_bytes_per_token`.
   }];
   let dependentDialects = ["::caa::CaaDialect"];
-  let options = [Option<"policy", "policy", "std::string", /*default=*/"\"cheap\"", "off or cheap">];
+  let options = [Option<"policy", "policy", "std::string", /*default=*/"\"cheap\"", "off or cheap">,
+                 Option<"keepRanked", "keep-ranked", "bool", /*default=*/"false",
+                        "Keep what an attention ranks by: for machines that need not compute it again to the bit">,
+                 Option<"apart", "apart", "bool", /*default=*/"false",
+                        "Compute again apart for products and attentions, which want it in memory: for machines that wait for memory">];
   let statistics = [Statistic<"bytesKept", "bytes-kept", "Bytes per token that are kept from forward to backward">,
                     Statistic<"bytesSaved", "bytes-saved", "Bytes per token that are computed again instead">];
 }

@@ -42,7 +42,8 @@ bool isCheap(Operation *op) {
 
 class Recomputation {
 public:
-  explicit Recomputation(func::FuncOp function) : body(function.getBody().front()) {}
+  Recomputation(func::FuncOp function, bool keepsRanked, bool apart)
+      : body(function.getBody().front()), keepsRanked(keepsRanked), apart(apart) {}
 
   void decide();
   void rewrite();
@@ -61,13 +62,13 @@ private:
   bool isForward(Operation *op) const { return forward.contains(op); }
   void follow(Operation *op, Chain &chain);
   void consider(Operation *op);
-  Value cloneOf(Value value, OpBuilder &builder);
+  Value cloneOf(Value value, OpBuilder &builder, IRMapping &clones);
 
   Block &body;
+  bool keepsRanked, apart;
   DenseSet<Operation *> forward;
   DenseSet<Value> kept;
   DenseSet<Operation *> dropped; ///< forward ops whose results backward computes again
-  IRMapping clones;
 };
 
 /// Forward: what reaches a loss or a report.
@@ -105,7 +106,17 @@ void Recomputation::follow(Operation *op, Chain &chain) {
   }
 }
 
+/// Whether scores are made of a value that are compared with a threshold.
+static bool isRanked(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    auto attend = dyn_cast<AttendOp>(user);
+    return attend && llvm::any_of(attend.getReductionList(), [](ReductionAttr r) { return r.getKind() == ReductionKind::Kth; });
+  });
+}
+
 void Recomputation::consider(Operation *op) {
+  if (keepsRanked && llvm::any_of(op->getResults(), isRanked))
+    return;
   int64_t gain = 0;
   for (Value result : op->getResults())
     if (kept.contains(result))
@@ -142,13 +153,13 @@ void Recomputation::decide() {
 }
 
 /// The value that backward reads in place of `value`: itself if it is kept, else a clone made at the builder.
-Value Recomputation::cloneOf(Value value, OpBuilder &builder) {
+Value Recomputation::cloneOf(Value value, OpBuilder &builder, IRMapping &clones) {
   Operation *def = value.getDefiningOp();
   if (!def || kept.contains(value) || !dropped.contains(def) || bytesOf(value) == 0)
     return value;
   if (Value done = clones.lookupOrNull(value))
     return done;
-  SmallVector<Value> operands = llvm::map_to_vector(def->getOperands(), [&](Value v) { return cloneOf(v, builder); });
+  SmallVector<Value> operands = llvm::map_to_vector(def->getOperands(), [&](Value v) { return cloneOf(v, builder, clones); });
   Operation *copy = builder.clone(*def);
   copy->setOperands(operands);
   copy->setAttr("caa.recomputed", builder.getUnitAttr());
@@ -161,12 +172,15 @@ void Recomputation::rewrite() {
   for (Operation &op : body)
     if (!isForward(&op))
       backward.push_back(&op);
+  IRMapping forMemory, forOthers; // what products and attentions want in memory, others may compute where they read it
   for (Operation *op : backward) {
+    bool readsMemory = isa<LinearInputGradOp, LinearWeightGradOp, AttendOp>(op);
+    IRMapping &clones = apart && readsMemory ? forMemory : forOthers;
     OpBuilder builder(op);
     for (OpOperand &operand : op->getOpOperands()) {
       Operation *def = operand.get().getDefiningOp();
       if (def && isForward(def) && bytesOf(operand.get()) > 0)
-        operand.set(cloneOf(operand.get(), builder));
+        operand.set(cloneOf(operand.get(), builder, clones));
     }
   }
 }
@@ -182,7 +196,7 @@ struct RecomputePass : impl::RecomputeBase<RecomputePass> {
     auto step = getOperation().lookupSymbol<func::FuncOp>("micro_step");
     if (policy == "off" || !step)
       return;
-    Recomputation recomputation(step);
+    Recomputation recomputation(step, keepRanked, apart);
     recomputation.decide();
     recomputation.rewrite();
     bytesKept += recomputation.keptBefore - recomputation.saved;

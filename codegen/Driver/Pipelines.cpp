@@ -61,7 +61,7 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
         passes.addPass(createFuseResidual());
       }
     }
-    passes.addPass(createRecompute());
+    passes.addPass(createRecompute({.keepRanked = options.isGpu(), .apart = options.isGpu()}));
     break;
   case Phase::FormKernels:
     passes.addPass(createFormKernels());

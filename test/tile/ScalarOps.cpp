@@ -152,7 +152,7 @@ static double raw(Operation *op, const std::vector<double> &x) {
     return 1 / (1 + std::exp(-x[0]));
   if (isa<SoftplusOp>(op))
     return std::max(x[0], 0.0) + std::log1p(std::exp(-std::fabs(x[0])));
-  if (isa<RoundBf16Op>(op))
+  if (isa<RoundBf16Op>(op) || (isa<arith::TruncFOp>(op) && op->getResult(0).getType().isBF16()))
     return roundToBf16(x[0]);
   if (isa<arith::BitcastOp>(op))
     return op->getOperand(0).getType().isF32() ? double(std::bit_cast<int32_t>(float(x[0])))

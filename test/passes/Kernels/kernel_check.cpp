@@ -4,6 +4,7 @@
 #include "codegen/Driver/Pipelines.h"
 #include "passes/Kernels/Passes.h"
 #include "test/passes/Kernels/NaiveTokens.h"
+#include "test/tile/ScalarOps.h"
 
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -135,8 +136,8 @@ private:
       value = type.getElementType().isInteger(1)        ? double(random() % 2)
               : isa<IntegerType>(type.getElementType()) ? double(int64_t(random() % 40) - 3)
               : isReport                                ? 1 + double(random() % 7)
-              : isPositive                              ? double(float(0.5 + std::fabs(normal(random))))
-                                                        : double(float(normal(random)));
+              : isPositive                              ? roundTo(type.getElementType(), 0.5 + std::fabs(normal(random)))
+                                                        : roundTo(type.getElementType(), normal(random));
     return buffer;
   }
 
