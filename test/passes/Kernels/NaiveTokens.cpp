@@ -276,8 +276,10 @@ private:
       if (hasLoss)
         values[op->getResult(0)].data[row] = std::log(sum) + largest - x[target];
       double factor = !gradient ? 0 : rows ? values[rows.getScale()].data[0] : values[op->getOperand(2)].data[row];
-      for (int64_t c = 0; c < width && gradient; ++c)
-        values[gradient].data[row * width + c] = factor * (std::exp(x[c] - largest) / sum - (c == target));
+      for (int64_t c = 0; c < width && gradient; ++c) {
+        double slope = factor * (std::exp(x[c] - largest) / sum - (c == target));
+        values[gradient].data[row * width + c] = elementOf(gradient).isBF16() ? roundTo(elementOf(gradient), slope) : slope;
+      }
     }
   }
 
