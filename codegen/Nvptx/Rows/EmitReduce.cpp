@@ -1,5 +1,5 @@
 // Reductions over the threads of a team, each in one fixed order: a thread's own values, then lanes at distance 1, 2, 4, ...,
-// then warps one after the other through shared memory. See RowsEmitter.h.
+// then warps through shared memory. See RowsEmitter.h.
 #include "codegen/Nvptx/Rows/RowsEmitter.h"
 
 using namespace mlir;
@@ -94,12 +94,11 @@ void RowsEmitter::acrossColumns(tile::Combine how, Held &held) {
     });
     teamBarrier();
     for (int64_t row = 0; row < result.rows; ++row) {
-      Value first = code.address(code.offset(area, row * rowBytes), type, code.mul(rowThread, code.word(warps)));
-      Value value;
-      for (int64_t warp = 0; warp < warps; ++warp) {
-        Value part = code.loadAs(type, code.address(first, type, warp));
-        value = value ? combine(how, value, part) : part;
-      }
+      // Each lane takes the part of one warp.
+      Value part = code.add(code.mul(rowThread, code.word(warps)), code.bitAnd(code.lane(), code.word(warps - 1)));
+      Value value = code.loadAs(type, code.address(code.offset(area, row * rowBytes), type, part));
+      for (int64_t distance = 1; distance < warps; distance *= 2)
+        value = combine(how, value, code.shuffleXor(value, distance));
       result.values[size_t(row)] = value;
     }
   }

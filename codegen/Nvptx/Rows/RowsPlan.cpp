@@ -12,7 +12,7 @@ namespace caa::nvptx {
 
 namespace {
 
-constexpr int64_t blockThreads = 256, mostThreads = 1024, mostElements = 16;
+constexpr int64_t blockThreads = 256, mostThreads = 1024, mostElements = 8;
 
 tile::TileType tileOf(Value value) { return dyn_cast<tile::TileType>(value.getType()); }
 
@@ -131,7 +131,10 @@ void RowsPlan::chooseTeam(func::FuncOp kernel) {
   rowThreads = std::min(rowsWanted, blockThreads / columnThreads);
   while (rowThreads < rowsWanted && elements > mostElements * team() && team() < mostThreads / 2)
     rowThreads *= 2;
+  // Then more columns of threads, in half vectors at last.
   while (columnThreads < wanted && elements > mostElements * team() && team() < mostThreads)
+    columnThreads *= 2;
+  if (elements > mostElements * team() && team() < mostThreads / 2 && widestVector >= 8 && longest % (columnThreads * widestVector) == 0)
     columnThreads *= 2;
   teams = std::max<int64_t>(1, blockThreads / team());
 }

@@ -114,9 +114,23 @@ struct Combination {
   tile::Combine how;
 };
 
+// How many token rows stand behind each round of a loop over rows [0, ceil(rows / chunk)); 0 if the loop is no such.
+int64_t chunkOf(scf::ForOp loop) {
+  Operation *bound = loop.getUpperBound().getDefiningOp();
+  if (getConstantIntValue(loop.getLowerBound()) != 0 || !bound)
+    return 0;
+  int64_t chunk = 1;
+  if (auto division = dyn_cast<arith::CeilDivUIOp>(bound)) {
+    chunk = getConstantIntValue(division.getRhs()).value_or(0);
+    bound = division.getLhs().getDefiningOp();
+  }
+  auto extent = dyn_cast_or_null<tile::ExtentOp>(bound);
+  return extent && extent.getExtent() == tile::Extent::Rows ? chunk : 0;
+}
+
 // A loop over single rows whose body loads one row for each carried value and combines the two in one map.
 std::optional<SmallVector<Combination>> match(scf::ForOp loop) {
-  if (getConstantIntValue(loop.getStep()) != 1 || loop.getNumResults() == 0)
+  if (getConstantIntValue(loop.getStep()) != 1 || loop.getNumResults() == 0 || !chunkOf(loop))
     return std::nullopt;
   tile::MapOp map;
   SmallVector<tile::LoadOp> loads;
@@ -165,8 +179,12 @@ std::optional<SmallVector<Combination>> match(scf::ForOp loop) {
   return result;
 }
 
-void widen(scf::ForOp loop, ArrayRef<Combination> combinations) {
+void widen(func::FuncOp kernel, scf::ForOp loop, ArrayRef<Combination> combinations) {
   Location loc = loop.getLoc();
+  // What is loaded may now reach past the end of the buffer, which must be known for that.
+  for (Combination combination : combinations)
+    kernel.setArgAttr(cast<BlockArgument>(combination.load.getSource()).getArgNumber(), "caa.chunk",
+                      IntegerAttr::get(IntegerType::get(kernel.getContext(), 64), chunkOf(loop)));
   OpBuilder builder(loop);
   int64_t columns = 1;
   for (Combination combination : combinations)
@@ -224,7 +242,7 @@ struct ShapeRows : PassWrapper<ShapeRows, OperationPass<ModuleOp>> {
       kernel.walk([&](scf::ForOp loop) { loops.push_back(loop); });
       for (scf::ForOp loop : loops)
         if (auto combinations = match(loop))
-          widen(loop, *combinations);
+          widen(kernel, loop, *combinations);
     }
   }
 };

@@ -16,6 +16,7 @@ constexpr int64_t chunk = threads * perThread;      ///< and all of them
 constexpr int64_t listed = 2 * chunk;               ///< room in the list
 constexpr int64_t inFlight = 8;                     ///< rows that a warp loads at once
 constexpr int64_t countBytes = warps * perThread * 4;
+constexpr int64_t hot = 64;                         ///< a row with more entries is shared by all warps
 
 struct TableKernel {
   tile::ScatterAddOp scatter;
@@ -48,6 +49,8 @@ std::optional<TableKernel> match(func::FuncOp kernel) {
   return known ? std::optional(found) : std::nullopt;
 }
 
+int64_t slabsOf(MemRefType table) { return (table.getDimSize(0) + slabRows - 1) / slabRows; }
+
 class Emitter {
 public:
   Emitter(Frame &frame, const TableKernel &kernel) : frame(frame), code(frame.code), kernel(kernel) {}
@@ -57,10 +60,15 @@ public:
     tableRows = kernel.table.getDimSize(0);
     vector = width % 4 == 0 ? 4 : 1;
     rows = frame.extent32(tile::Extent::Rows);
-    first = code.mul(code.block(), code.word(slabRows));
+    slabs = slabsOf(kernel.table);
+    groups = (width + 32 * vector - 1) / (32 * vector);
+    parts = std::max<int64_t>(1, warps / groups);
     Value list = code.shared(), total = code.word(0);
     numbers = code.offset(list, listed * 4);
     counts = code.offset(numbers, listed * 4);
+    rowCounts = code.offset(counts, countBytes);
+    partials = code.offset(rowCounts, slabRows * 4);
+    forgetCounts();
     // Chunks of indices; whenever the list may not hold another chunk, what it has is added up.
     Value kept = code.loop(code.word(0), rows, chunk, {total}, [&](Value base, ValueRange carried) -> SmallVector<Value> {
       Value filled = append(base, carried[0], list);
@@ -74,7 +82,7 @@ public:
     })[0];
     addUp(list, kept);
     frame.launch.threads = threads;
-    frame.launch.sharedBytes = uint32_t(listed * 8 + countBytes);
+    frame.launch.sharedBytes = uint32_t(listed * 8 + countBytes + slabRows * 4 + parts * groups * 32 * vector * 4);
   }
 
 private:
@@ -87,8 +95,10 @@ private:
       Value kept = code.minimum(position, code.sub(rows, code.word(1)));
       Value index = code.loadAs(code.i32, code.address(frame.buffer(kernel.indices.getSource()), code.i32, code.toLong(kept)), true);
       index = code.maximum(code.minimum(index, code.word(tableRows - 1)), code.word(0));
-      Value local = code.sub(index, first);
-      hits.push_back(code.bitAnd(inside, code.compare(ICmpPredicate::ult, local, code.word(slabRows))));
+      // Frequent tokens have numbers close to each other: slabs take rows in turns.
+      Value local = LLVM::UDivOp::create(code.builder, code.loc, index, code.word(slabs));
+      Value slab = code.sub(index, code.mul(local, code.word(slabs)));
+      hits.push_back(code.bitAnd(inside, code.compare(ICmpPredicate::eq, slab, code.block())));
       rowNumbers.push_back(local);
     }
     code.barrier(); // the counts and the list are free
@@ -131,52 +141,115 @@ private:
         Value position = code.add(base, code.add(code.thread(), code.word(n * threads)));
         code.storeAs(position, code.address(list, code.i32, slot));
         code.storeAs(rowNumbers[size_t(n)], code.address(numbers, code.i32, slot));
+        LLVM::AtomicRMWOp::create(code.builder, code.loc, LLVM::AtomicBinOp::add,
+                                  code.address(rowCounts, code.i32, rowNumbers[size_t(n)]), code.word(1),
+                                  LLVM::AtomicOrdering::monotonic);
       });
     }
     return code.add(filled, sum);
   }
 
-  // Adds the listed rows to the table: a warp takes one row of the slab and one group of columns at a time.
+  // All counts of rows become zero. Barriers stand between this and the next count.
+  void forgetCounts() {
+    static_assert(slabRows <= threads);
+    code.when(code.compare(ICmpPredicate::ult, code.thread(), code.word(slabRows)), [&] {
+      code.storeAs(code.word(0), code.address(rowCounts, code.i32, code.thread()));
+    });
+  }
+
+  // Adds the listed rows to the table: a warp takes one row of the slab and one group of columns at a time. Where a row has
+  // many entries, all warps add up parts of them, which are then added in order.
   void addUp(Value list, Value count) {
     code.barrier();
-    int64_t groupColumns = 32 * vector, groups = (width + groupColumns - 1) / groupColumns;
+    auto countOf = [&](Value row) { return code.loadAs(code.i32, code.address(rowCounts, code.i32, row)); };
     code.loop(code.warp(), code.word(slabRows * groups), warps, [&](Value job) {
       Value row = LLVM::UDivOp::create(code.builder, code.loc, job, code.word(groups));
-      Value group = code.sub(job, code.mul(row, code.word(groups)));
-      Value column = code.add(code.mul(group, code.word(groupColumns)), code.mul(code.lane(), code.word(vector)));
-      Value inside = code.compare(ICmpPredicate::slt, column, code.word(width));
-      Value kept = code.minimum(column, code.word(width - vector));
-      SmallVector<Value> state(size_t(vector), code.real(0.0, code.f32));
-      state.push_back(code.boolean(false));
-      SmallVector<Value> sums = code.loop(code.word(0), count, 32, state, [&](Value base, ValueRange carried) -> SmallVector<Value> {
-        Value at = code.add(base, code.lane());
-        Value exists = code.compare(ICmpPredicate::slt, at, count);
-        Value safe = code.minimum(at, code.sub(count, code.word(1)));
-        Value number = code.loadAs(code.i32, code.address(numbers, code.i32, safe));
-        Value mine = code.bitAnd(exists, code.compare(ICmpPredicate::eq, number, row));
-        Value votes = code.intrinsic("llvm.nvvm.vote.ballot.sync", code.i32, {code.word(-1), mine});
-        SmallVector<Value> all{votes};
-        llvm::append_range(all, carried);
-        Value any = code.compare(ICmpPredicate::ne, votes, code.word(0));
-        return code.choose(any, carried.getTypes(), [&] { return addHits(list, base, kept, all); },
-                           [&] { return SmallVector<Value>(carried); });
-      });
-      code.when(code.bitAnd(inside, sums.back()), [&] {
-        Value number = code.toLong(code.add(first, row));
-        Value offset = code.add(code.mul(number, code.index(width)), code.toLong(column));
-        Value address = code.address(frame.buffer(kernel.scatter.getTable()), code.f32, offset);
-        Type type = code.vector(code.f32, vector);
-        Value old = code.loadAs(type, address);
-        Value sum = vector == 1 ? sums[0] : code.undefined(type);
-        for (int64_t n = 0; vector > 1 && n < vector; ++n)
-          sum = code.withLane(sum, sums[size_t(n)], n);
-        code.storeAs(code.fadd(old, sum), address);
-      });
+      Value group = code.sub(job, code.mul(row, code.word(groups))), entries = countOf(row);
+      Value few = code.bitAnd(code.compare(ICmpPredicate::sgt, entries, code.word(0)),
+                              code.compare(ICmpPredicate::sle, entries, code.word(hot)));
+      code.when(few, [&] { addToTable(row, group, sumOf(list, row, group, code.word(0), count)); });
+    });
+    code.barrier();
+    Value group = LLVM::URemOp::create(code.builder, code.loc, code.warp(), code.word(groups));
+    Value part = LLVM::UDivOp::create(code.builder, code.loc, code.warp(), code.word(groups));
+    // Entries of a part, a multiple of 32.
+    Value length = code.shiftLeft(LLVM::UDivOp::create(code.builder, code.loc, code.add(count, code.word(32 * parts - 1)), code.word(32 * parts)), 5);
+    code.loop(code.word(0), code.word(slabRows), 1, [&](Value row) {
+      code.when(code.compare(ICmpPredicate::sgt, countOf(row), code.word(hot)), [&] { addHot(list, row, group, part, length, count); });
+    });
+    code.barrier();
+    forgetCounts();
+  }
+
+  void addHot(Value list, Value row, Value group, Value part, Value length, Value count) {
+    if (groups > warps) { // each warp has groups of its own
+      code.loop(code.warp(), code.word(groups), warps, [&](Value own) { addToTable(row, own, sumOf(list, row, own, code.word(0), count)); });
+      return;
+    }
+    auto place = [&](Value which) {
+      Value number = code.add(code.mul(which, code.word(groups)), group);
+      return code.address(partials, code.f32, code.mul(code.add(code.mul(number, code.word(32)), code.lane()), code.word(vector)));
+    };
+    code.when(code.compare(ICmpPredicate::ult, part, code.word(parts)), [&] {
+      Value begin = code.mul(part, length);
+      code.storeAs(packed(sumOf(list, row, group, begin, code.minimum(code.add(begin, length), count))), place(part));
+    });
+    code.barrier();
+    code.when(code.compare(ICmpPredicate::eq, part, code.word(0)), [&] {
+      SmallVector<Value> sums(size_t(vector), code.real(0.0, code.f32));
+      for (int64_t n = 0; n < parts; ++n) {
+        Value loaded = code.loadAs(code.vector(code.f32, vector), place(code.word(n)));
+        for (int64_t v = 0; v < vector; ++v)
+          sums[size_t(v)] = code.fadd(sums[size_t(v)], code.lane(loaded, v));
+      }
+      addToTable(row, group, sums);
     });
     code.barrier();
   }
 
-  // `state`: the votes of 32 entries, then the sums and whether there are any.
+  Value columnOf(Value group) {
+    return code.add(code.mul(group, code.word(32 * vector)), code.mul(code.lane(), code.word(vector)));
+  }
+
+  Value packed(ArrayRef<Value> values) {
+    if (vector == 1)
+      return values[0];
+    Value whole = code.undefined(code.vector(code.f32, vector));
+    for (int64_t n = 0; n < vector; ++n)
+      whole = code.withLane(whole, values[size_t(n)], n);
+    return whole;
+  }
+
+  void addToTable(Value row, Value group, ArrayRef<Value> sums) {
+    Value column = columnOf(group);
+    code.when(code.compare(ICmpPredicate::slt, column, code.word(width)), [&] {
+      Value number = code.toLong(code.add(code.mul(row, code.word(slabs)), code.block()));
+      Value offset = code.add(code.mul(number, code.index(width)), code.toLong(column));
+      Value address = code.address(frame.buffer(kernel.scatter.getTable()), code.f32, offset);
+      Value old = code.loadAs(code.vector(code.f32, vector), address);
+      code.storeAs(code.fadd(old, packed(sums)), address);
+    });
+  }
+
+  // A lane's columns of what the entries [begin, end) add to a row.
+  SmallVector<Value> sumOf(Value list, Value row, Value group, Value begin, Value end) {
+    Value kept = code.minimum(columnOf(group), code.word(width - vector));
+    SmallVector<Value> zeros(size_t(vector), code.real(0.0, code.f32));
+    return code.loop(begin, end, 32, zeros, [&](Value base, ValueRange carried) -> SmallVector<Value> {
+      Value at = code.add(base, code.lane());
+      Value exists = code.compare(ICmpPredicate::slt, at, end);
+      Value number = code.loadAs(code.i32, code.address(numbers, code.i32, code.minimum(at, code.sub(end, code.word(1)))));
+      Value mine = code.bitAnd(exists, code.compare(ICmpPredicate::eq, number, row));
+      Value votes = code.intrinsic("llvm.nvvm.vote.ballot.sync", code.i32, {code.word(-1), mine});
+      SmallVector<Value> all{votes};
+      llvm::append_range(all, carried);
+      Value any = code.compare(ICmpPredicate::ne, votes, code.word(0));
+      return code.choose(any, carried.getTypes(), [&] { return addHits(list, base, kept, all); },
+                         [&] { return SmallVector<Value>(carried); });
+    });
+  }
+
+  // `state`: the votes of 32 entries, then the sums.
   SmallVector<Value> addHits(Value list, Value base, Value column, ArrayRef<Value> state) {
     MemRefType type = cast<MemRefType>(kernel.gradient.getSource().getType());
     Type element = type.getElementType();
@@ -200,7 +273,6 @@ private:
           Value value = code.extend(code.lane(loaded[size_t(n)], v));
           next[size_t(1 + v)] = code.fadd(next[size_t(1 + v)], code.select(taken[size_t(n)], value, code.real(0.0, code.f32)));
         }
-      next.back() = code.boolean(true);
       return {code.compare(ICmpPredicate::ne, votes, code.word(0)), next};
     });
     return SmallVector<Value>(llvm::drop_begin(results));
@@ -209,8 +281,9 @@ private:
   Frame &frame;
   ThreadCode &code;
   TableKernel kernel;
-  int64_t width = 0, tableRows = 0, vector = 1;
-  Value rows, first, numbers, counts;
+  int64_t width = 0, tableRows = 0, vector = 1, slabs = 1;
+  int64_t groups = 1, parts = 1; ///< of columns; of the entries of a hot row
+  Value rows, numbers, counts, rowCounts, partials;
 };
 
 } // namespace
@@ -218,7 +291,7 @@ private:
 bool isTableKernel(func::FuncOp kernel) { return match(kernel).has_value(); }
 
 void setTableGrid(func::FuncOp kernel) {
-  int64_t slabs = (match(kernel)->table.getDimSize(0) + slabRows - 1) / slabRows;
+  int64_t slabs = slabsOf(match(kernel)->table);
   MLIRContext *context = kernel.getContext();
   kernel->setAttr("tile.grid", ArrayAttr::get(context, tile::TermAttr::get(context, slabs, 0, 0, 1, 0, 1)));
 }

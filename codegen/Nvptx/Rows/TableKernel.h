@@ -1,7 +1,7 @@
 // Kernels that add rows to a table at run-time indices (gradients of embeddings), deterministically and without atomics.
 //
 // The CPU's form walks all rows in order, a slab of columns per work item: too little work at once for a GPU. Here a work item
-// owns a slab of the table's rows: it reads all indices, lists those that fall into its slab in their order, and adds up what
+// owns a slab of the table's rows (every so many-th): it reads all indices, lists those that fall into its slab in their order, and adds up what
 // belongs to each of its rows. So each element of the table is touched by one thread, in the order of rows.
 #pragma once
 
