@@ -162,11 +162,8 @@ void KernelEmitter::defineReductions(Scope &scope) {
         values->failed |= chunk.failed;
       }
       Value result = values->sum(own, reduce.getCombine());
-      for (int64_t mask : {16, 8, 4, 2, 1}) {
-        Value other = code.shuffleXor(result, mask);
-        result = reduce.getCombine() == tile::Combine::Add ? code.fadd(result, other)
-                                                           : values->extremum(reduce.getCombine(), result, other);
-      }
+      for (int64_t mask : {16, 8, 4, 2, 1})
+        result = values->combine(reduce.getCombine(), result, code.shuffleXor(result, mask));
       return result;
     });
   }
@@ -382,7 +379,7 @@ SmallVector<Value> KernelEmitter::loadFolds(Scope &scope, Value position) {
       auto [address, exists] = wordAddress(scope, fold.load, code.add(position, code.add(lane, code.word(first))));
       Value word = code.fmul(code.loadAs(code.f32, address, /*readOnly=*/true), code.real(-1 / fold.factor, code.f32));
       // Finite: infinities stand for rows without members, whose weights are masked.
-      word = values->extremum(tile::Combine::Min, values->extremum(tile::Combine::Max, word, code.real(-1e30, code.f32)), code.real(1e30, code.f32));
+      word = values->combine(tile::Combine::Min, values->combine(tile::Combine::Max, word, code.real(-1e30, code.f32)), code.real(1e30, code.f32));
       words.push_back(code.select(exists, word, code.real(0, code.f32)));
     }
   return words;

@@ -36,8 +36,11 @@ SmallVector<int64_t> Values::placesOf(tile::TileType type) {
 
 Value Values::exp2(Value x) { return code.assembly("ex2.approx.ftz.f32 $0, $1;", "=f,f", code.f32, {x}, /*isVolatile=*/false); }
 
-Value Values::extremum(tile::Combine how, Value a, Value b) {
-  if (isa<IntegerType>(a.getType()))
+Value Values::combine(tile::Combine how, Value a, Value b) {
+  bool isFloat = isa<FloatType>(a.getType());
+  if (how == tile::Combine::Add)
+    return isFloat ? code.fadd(a, b) : code.add(a, b);
+  if (!isFloat)
     return how == tile::Combine::Max ? code.maximum(a, b) : code.minimum(a, b);
   return how == tile::Combine::Max ? Value(LLVM::MaxNumOp::create(code.builder, code.loc, a, b))
                                    : Value(LLVM::MinNumOp::create(code.builder, code.loc, a, b));
@@ -46,13 +49,12 @@ Value Values::extremum(tile::Combine how, Value a, Value b) {
 /// In a fixed order, four chains at a time.
 Value Values::sum(ArrayRef<Value> all, tile::Combine how) {
   SmallVector<Value> chains(all.take_front(4));
-  auto combine = [&](Value a, Value b) { return how == tile::Combine::Add ? code.fadd(a, b) : extremum(how, a, b); };
   for (size_t n = 4; n < all.size(); ++n)
-    chains[n % 4] = combine(chains[n % 4], all[n]);
+    chains[n % 4] = combine(how, chains[n % 4], all[n]);
   while (chains.size() > 1) {
     SmallVector<Value> next;
     for (size_t n = 0; n + 1 < chains.size(); n += 2)
-      next.push_back(combine(chains[n], chains[n + 1]));
+      next.push_back(combine(how, chains[n], chains[n + 1]));
     if (chains.size() % 2)
       next.push_back(chains.back());
     chains = next;
@@ -227,7 +229,7 @@ Value Scope::emitNarrowLoad(tile::LoadOp load, int64_t place) {
   auto memory = cast<MemRefType>(load.getSource().getType());
   auto type = load.getTile().getType();
   bool transposed = load.getTransposed();
-  if ((transposed ? type.getRows() : type.getColumns()) != 1 || load.getHeads() || memory.getElementTypeBitWidth() < 16)
+  if ((transposed ? type.getRows() : type.getColumns()) != 1 || load.getHeads() || memory.getElementTypeBitWidth() < 8)
     return {};
   int64_t count = std::max(type.getRows(), type.getColumns());
   // Row-major: ((batch T + token) heads + head) width + column.
@@ -253,6 +255,8 @@ Value Scope::emitNarrowLoad(tile::LoadOp load, int64_t place) {
   Value value = code.loadAs(element, code.address(values.frame.buffer(load.getSource()), element, offset), /*readOnly=*/true);
   if (element.isBF16())
     value = code.extend(value);
+  else if (element.isInteger(8) && type.getElement().isInteger(1))
+    value = code.compare(ICmpPredicate::ne, value, code.integer(0, element));
   else if (element.isInteger(64))
     value = code.toWord(code.maximum(code.minimum(value, code.index(INT32_MAX)), code.index(INT32_MIN)));
   if (row) {
@@ -389,10 +393,8 @@ Value Scope::emitReduce(tile::ReduceOp reduce, int64_t place) {
     for (int64_t column : {0, 1})
       own.push_back(scaled.map ? emitScaled(scaled, n + column) : element(tile, n + column));
   Value result = values.sum(own, how);
-  for (int64_t mask : {1, 2}) {
-    Value other = code.shuffleXor(result, mask);
-    result = how == tile::Combine::Add ? code.fadd(result, other) : values.extremum(how, result, other);
-  }
+  for (int64_t mask : {1, 2})
+    result = values.combine(how, result, code.shuffleXor(result, mask));
   return scaled.factor == 1 ? result : code.fmul(result, code.real(scaled.factor, code.f32));
 }
 

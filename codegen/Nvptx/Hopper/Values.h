@@ -37,7 +37,7 @@ public:
   /// All places of a tile, in the order of registers.
   static SmallVector<int64_t> placesOf(tile::TileType type);
   Value exp2(Value x);
-  Value extremum(tile::Combine how, Value a, Value b);
+  Value combine(tile::Combine how, Value a, Value b);
   Value sum(llvm::ArrayRef<Value> values, tile::Combine how);
 
 private:

@@ -51,7 +51,7 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
   if (longest > 128) // shared memory is the limit
     return TileSizes{64, swept};
   bool isSimple = operations <= 8 && softmaxes <= 1;
-  if (isSimple && registers(128) <= 128)
+  if (isSimple && operations <= 3 && words == 0 && registers(128) <= 128)
     return TileSizes{192, 128};
   if (isSimple && registers(128) <= 176)
     return TileSizes{128, 128};
