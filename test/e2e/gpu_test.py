@@ -26,6 +26,17 @@ def missing_gpu():
     return f"the NVIDIA driver does not start: error {code}" if code else None
 
 
+def error(ours, theirs):
+    """The norm of the difference beside that of the right tensor."""
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
+
+
+def cosine(ours, theirs):
+    ours, theirs = ours.astype(np.float64).ravel(), theirs.astype(np.float64).ravel()
+    return ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs))
+
+
 class GpuTest(ModelTest):
     def build(self, model, *sets):
         library = self.fresh(".so")
@@ -49,14 +60,23 @@ class GpuTest(ModelTest):
         library = self.build(model, f"train.precision={precision}", *sets)
         self.tokens(np.random.default_rng().integers(0, 512, 6 * 256)).rename(self.folder / "tokens.bin")
         self.train(library, "start", "--steps", 20, "--stop-at", 1, "--device", "cpu")
-        ours, theirs = self.dump(library, "cuda"), self.dump(library, "cpu")
-        for name, value in theirs.items():
-            a, b = ours[name].astype(np.float64), value.astype(np.float64)
-            self.assertTrue(np.isfinite(a).all(), name)
-            if precision == "fp32":
-                self.assertLess(np.linalg.norm(a - b), 1e-5 * np.linalg.norm(b) + 1e-9, name)
-            else:
-                self.assertGreater((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b)), 0.999, name)
+        if precision == "fp32":
+            ours, theirs = self.dump(library, "cuda"), self.dump(library, "cpu")
+            for name, value in theirs.items():
+                self.assertLess(error(ours[name], value), 1e-5, name)
+        else:
+            # Which keys a query selects may hang on a rounding, so that CAA in bf16 is not near to fp32 on any machine. It has to be as
+            # near on a GPU as on the processor, over all gradients together.
+            exact = self.dump(self.build(model, "train.precision=fp32", *sets), "cpu")
+            gradients = sorted(name for name in exact if name.startswith("d_"))
+            far = {}
+            for device in ("cuda", "cpu"):
+                dump = self.dump(library, device)
+                far[device] = error(*(np.concatenate([tensors[name].ravel() for name in gradients]) for tensors in (dump, exact)))
+                if not sets and device == "cuda":
+                    for name, value in exact.items():
+                        self.assertGreater(cosine(dump[name], value), 0.999, name)
+            self.assertLess(far["cuda"], 1.5 * far["cpu"])
 
         whole, losses = self.train(library, "whole", "--steps", 20, "--device", "cuda", "--deterministic")
         self.assertEqual(self.train(library, "again", "--steps", 20, "--device", "cuda", "--deterministic"), (whole, losses))
