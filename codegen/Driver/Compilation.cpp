@@ -9,7 +9,9 @@
 #include "codegen/Nvptx/Core/Nvptx.h"
 #include "codegen/PlainForm/PlainForm.h"
 #include "codegen/Schedule/Schedule.h"
+#include "dialect/Caa/CaaDialect.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Process.h"
@@ -124,6 +126,14 @@ Compilation::Outcome Compilation::split() {
 }
 
 Compilation::Outcome Compilation::split(ArrayRef<caa_target> alike) {
+  llvm::StringSet<> groups;
+  for (auto parameter : module->getOps<ParameterOp>())
+    if (!parameter.getGroup().empty())
+      groups.insert(parameter.getGroup());
+  if (alike.front() != CAA_TARGET_CPU && groups.size() >= CAA_OPTIMIZER_GROUPS)
+    return inputError(llvm::createStringError("parameters are in " + std::to_string(groups.size()) +
+                                              " optimizer groups; GPUs take at most " + std::to_string(CAA_OPTIMIZER_GROUPS - 1) +
+                                              ", a CPU any number (--target cpu)"));
   auto train = (*module)->getAttrOfType<DictionaryAttr>("caa.train");
   auto precision = train ? train.getAs<StringAttr>("precision") : StringAttr();
   // Unset, a CPU computes in fp32, a GPU in bf16.
