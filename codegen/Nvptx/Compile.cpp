@@ -22,11 +22,13 @@ static FailureOr<OwningOpRef<ModuleOp>> lower(func::FuncOp kernel, caa_target ta
   static const Emitter emitters[] = {
       {"hopper", takesHopper, emitHopper}, {"portable", takesPortable, emitPortable}, {"rows", takesRows, emitRows}};
   std::string reasons;
+  SmallVector<std::pair<Location, std::string>> errors; ///< of the last emitter
   for (const Emitter &emitter : emitters) {
     if (!emitter.takes(kernel, target))
       continue;
     OwningOpRef<ModuleOp> module = ModuleOp::create(kernel.getLoc());
     FailureOr<LaunchInfo> info = failure();
+    errors.clear();
     {
       // What one emitter cannot do the next one may. Other threads' errors are not ours.
       auto self = std::this_thread::get_id();
@@ -34,6 +36,7 @@ static FailureOr<OwningOpRef<ModuleOp>> lower(func::FuncOp kernel, caa_target ta
         if (std::this_thread::get_id() != self || diagnostic.getSeverity() != DiagnosticSeverity::Error)
           return failure();
         std::string reason = emitter.name.str() + ": " + diagnostic.str() + "; ";
+        errors.emplace_back(diagnostic.getLocation(), diagnostic.str());
         if (!StringRef(reasons).ends_with(reason))
           reasons += reason;
         return success();
@@ -47,7 +50,9 @@ static FailureOr<OwningOpRef<ModuleOp>> lower(func::FuncOp kernel, caa_target ta
     launch = std::move(*info);
     return module;
   }
-  return kernel.emitError("the GPU backend has no code for this kernel: ") << reasons;
+  for (const auto &[location, text] : errors)
+    emitError(location) << text;
+  return errors.empty() ? kernel.emitError("the GPU backend has no code for this kernel") : failure();
 }
 
 static FailureOr<std::string> compile(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {
