@@ -43,11 +43,11 @@ module attributes {caa.losses = [{name = "loss", heads = 1}]} {
     // CHECK: buffer %[[W:.*]] parameter_bf16 0
     // CHECK: buffer %[[DW:.*]] gradient 0 f32
     // CHECK: buffer %[[LOSS:.*]] arena f32 4 B T bytes
-    // CHECK: buffer %[[LOGITS:.*]] arena f32 622329856 bytes live 0..4 "logits of a chunk"
+    // CHECK: buffer %[[LOGITS:.*]] arena f32 2489319424 bytes live 0..4 "logits of a chunk"
     // CHECK: buffer %[[SCALE:.*]] loss_scale 0
-    // CHECK: buffer %[[SLOPES:.*]] arena bf16 311164928 bytes live 0..4 "gradient of a chunk's logits"
+    // CHECK: buffer %[[SLOPES:.*]] arena bf16 1244659712 bytes live 0..4 "gradient of a chunk's logits"
     // A power of two of rows, so many that a gigabyte holds their logits.
-    // CHECK: 0: loop 1024 rows, next 4
+    // CHECK: 0: loop 4096 rows, next 4
     // CHECK: 1: product %[[LOGITS]] = %2 + 16 row [8] * %[[W]]^T [8] : m R, n 151936, k 8, ldc 151936, bf16 * bf16 -> f32
     // CHECK: 2: head_loss(%[[LOGITS]], %0, %1 + 1 row, %[[SCALE]], %[[LOSS]] + 4 row, %[[SLOPES]])
     // CHECK: 3: product %[[DX]] + 16 row = %[[SLOPES]] [151936] * %[[W]] [8] : m R, n 8, k 151936, ldc 8, bf16 * bf16 -> bf16
