@@ -138,7 +138,7 @@ private:
         forms[n] = storedFormOf(operand);
     }
     // The rows of a product have one type.
-    auto numberOf = [](Value argument) { return cast<BlockArgument>(argument).getArgNumber() - 2; };
+    auto numberOf = [](Value row) { return AttendOp::getArgumentOf(row).getArgNumber() - 2; };
     for (bool changed = true; changed;) {
       changed = false;
       for (auto dot : region.getOps<DotOp>()) {
@@ -154,6 +154,8 @@ private:
         attend->setOperand(n, form);
         region.getArgument(2 + n).setType(pairArgumentType(form.getType()));
       }
+    for (auto row : region.getOps<UnitRowOp>())
+      row.getResult().setType(cast<VectorType>(row.getRow().getType()));
   }
 
   //===-- Who reads it --===//

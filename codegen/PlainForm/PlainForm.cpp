@@ -130,6 +130,10 @@ void Writer::attributes(Operation *op) {
       string(arith::stringifyCmpIPredicate(compare.getPredicate()));
     else if (auto compare = dyn_cast<arith::CmpFOp>(op); compare && name == "predicate")
       string(arith::stringifyCmpFPredicate(compare.getPredicate()));
+    else if (auto pool = dyn_cast<PoolOp>(op); pool && name == "kind")
+      string(stringifyPoolKind(pool.getKind()));
+    else if (auto reduce = dyn_cast<UnitReduceOp>(op); reduce && name == "kind")
+      string(stringifyUnitReduction(reduce.getKind()));
     else
       attribute(named.getValue());
   }

@@ -2,6 +2,7 @@
 #include "dialect/Caa/CaaDialect.h"
 
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -41,6 +42,34 @@ int64_t AttendOp::getNumHeads() {
   for (Type type : getOperandTypes())
     heads = std::max(heads, shapeOf(type).heads);
   return heads;
+}
+
+/// The tokens per unit of an op that sees units; 0 of any other.
+static int64_t unitOf(Operation &op) {
+  return TypeSwitch<Operation *, int64_t>(&op)
+      .Case<UnitStartOp, UnitRowOp, UnitReduceOp, UnitAnyOp>([](auto unit) { return int64_t(unit.getUnit()); })
+      .Default([](Operation *) { return 0; });
+}
+
+int64_t AttendOp::getUnit() {
+  for (Operation &op : getBody().front())
+    if (int64_t unit = unitOf(op))
+      return unit;
+  return 0;
+}
+
+BlockArgument AttendOp::getArgumentOf(Value row) {
+  auto unit = row.getDefiningOp<UnitRowOp>();
+  return cast<BlockArgument>(unit ? unit.getRow() : row);
+}
+
+LogicalResult UnitRowOp::verify() {
+  auto attend = (*this)->getParentOfType<AttendOp>();
+  auto argument = dyn_cast<BlockArgument>(getRow());
+  unsigned first = 2 + attend.getQueries().size();
+  if (!argument || argument.getArgNumber() < first || argument.getArgNumber() >= first + attend.getKeys().size())
+    return emitOpError("takes a row of a key operand");
+  return success();
 }
 
 SmallVector<ReductionAttr> AttendOp::getReductionList() {
@@ -148,9 +177,14 @@ LogicalResult AttendOp::verify() {
   for (auto [r, reduction] : llvm::enumerate(getReductionList()))
     if (failed(verifyReduction(*this, r, reduction)))
       return failure();
-  for (Operation &inner : getBody().front().without_terminator())
+  for (Operation &inner : getBody().front().without_terminator()) {
     if (!isPure(&inner))
       return inner.emitOpError("has side effects in the region of an attend");
+    if (isa<UnitStartOp, UnitRowOp, UnitReduceOp, UnitAnyOp>(inner) && unitOf(inner) < 1)
+      return inner.emitOpError("needs units of at least one token");
+    if (int64_t unit = unitOf(inner); unit && unit != getUnit())
+      return inner.emitOpError("has units of ") << unit << " tokens in an attend with units of " << getUnit();
+  }
   return success();
 }
 

@@ -11,6 +11,40 @@ def Caa_DotOp : Caa_Op<"dot", [Pure, AllTypesMatch<["query", "key"]>]> {
   let assemblyFormat = "$query `,` $key `:` type($query) attr-dict";
 }
 
+//===-- Units: keys in blocks of `unit` tokens, from 0 on, the last one of a row maybe shorter ---------------------===//
+
+def Caa_UnitReduction : I32EnumAttr<"UnitReduction", "what one number the scores of a unit's keys become", [
+    I32EnumAttrCase<"Max", 0, "max">, I32EnumAttrCase<"Sum", 1, "sum">, I32EnumAttrCase<"Mean", 2, "mean">]> {
+  let cppNamespace = "::caa";
+}
+
+class Caa_UnitOp<string mnemonic, string what, list<Trait> traits = []>
+    : Caa_Op<mnemonic, !listconcat([Pure, ParentOneOf<["AttendOp"]>], traits)> {
+  let summary = what;
+}
+def Caa_UnitStartOp : Caa_UnitOp<"unit_start", "The first token of the unit that token j is in"> {
+  let arguments = (ins I64:$token, I64Attr:$unit);
+  let results = (outs I64:$result);
+  let assemblyFormat = "$token `of` $unit attr-dict";
+}
+def Caa_UnitRowOp : Caa_UnitOp<"unit_row", "A key operand's row at the first token of key j's unit", [AllTypesMatch<["row", "result"]>]> {
+  let arguments = (ins VectorOfRankAndType<[1], [F32, BF16]>:$row, I64Attr:$unit);
+  let results = (outs VectorOfRankAndType<[1], [F32, BF16]>:$result);
+  let assemblyFormat = "$row `of` $unit `:` type($row) attr-dict";
+  let hasVerifier = 1;
+}
+def Caa_UnitReduceOp : Caa_UnitOp<"unit_reduce", "The scores of the members among the keys of j's unit as one number: -inf, 0 or NaN without any"> {
+  let description = "The same for all keys of a unit. It is constant: what is ranked by it has no derivative. Kernels add in 2^-32 fixed point, in any order.";
+  let arguments = (ins Caa_UnitReduction:$kind, F32:$score, I1:$member, I64Attr:$unit);
+  let results = (outs F32:$result);
+  let assemblyFormat = "$kind $score `where` $member `of` $unit attr-dict";
+}
+def Caa_UnitAnyOp : Caa_UnitOp<"unit_any", "Whether a truth value holds for some key of j's unit"> {
+  let arguments = (ins I1:$member, I64Attr:$unit);
+  let results = (outs I1:$result);
+  let assemblyFormat = "$member `of` $unit attr-dict";
+}
+
 def Caa_AttendOp : Caa_PartlyConstant<"attend", [SingleBlock, IsolatedFromAbove, AttrSizedOperandSegments]> {
   let summary = "Reductions, over keys j or over queries i, of scalar functions of pairs (i, j)";
   let description = [{
@@ -28,6 +62,9 @@ def Caa_AttendOp : Caa_PartlyConstant<"attend", [SingleBlock, IsolatedFromAbove,
     A pair contributes nothing where its membership is false or 0, or its `sum` weight is exactly 0 by a `select` or a
     product with such a 0; tiles where that holds for every reduction are never visited. So the region must guard what
     could be infinite or NaN there. Position conditions belong in the membership itself, `causal` included.
+
+    Keys may be seen in units (`unit_start`, `unit_row`, `unit_reduce`, `unit_any`): the tokens of a row in blocks of one size per
+    attend. Those ops look at other keys of key j's unit, still for query i alone.
 
     The adjoint is an attend too: `sum` reductions over keys for the queries' gradients, over queries for the keys'.
 
@@ -57,6 +94,10 @@ def Caa_AttendOp : Caa_PartlyConstant<"attend", [SingleBlock, IsolatedFromAbove,
   let extraClassDeclaration = [{
     /// The number of heads that the tile loop runs over: the most of any operand.
     int64_t getNumHeads();
+    /// The tokens of a unit of keys; 0 where the region knows no units.
+    int64_t getUnit();
+    /// The region's argument behind a row of a dot, maybe that of a unit.
+    static ::mlir::BlockArgument getArgumentOf(::mlir::Value row);
     /// The reductions, typed.
     ::llvm::SmallVector<::caa::ReductionAttr> getReductionList();
     /// The yielded scalars of reduction `r`.

@@ -232,6 +232,37 @@ def Caa_CumsumOp : Caa_Differentiable<"cumsum", [SameOperandsAndResultType]> {
   let assemblyFormat = "$value `:` type($value) attr-dict";
 }
 
+def Caa_ShiftOp : Caa_Differentiable<"shift", [SameOperandsAndResultType]> {
+  let summary = "The value `by` tokens before, zero at a row's start; `reverse`: after, zero at its end";
+  let arguments = (ins Caa_TokenF32:$value, I64Attr:$by, UnitAttr:$reverse);
+  let results = (outs Caa_TokenF32:$result);
+  let assemblyFormat = "$value `by` $by `:` type($value) attr-dict";
+  let hasVerifier = 1;
+}
+
+def Caa_HoldOp : Caa_Differentiable<"hold", [SameOperandsAndResultType]> {
+  let summary = "The value at the last token before a token's block, zero in the first block";
+  let description = "With `reverse`, the transpose: at a block's last token the sum over the next block, zero elsewhere.";
+  let arguments = (ins Caa_TokenF32:$value, I64Attr:$block, UnitAttr:$reverse);
+  let results = (outs Caa_TokenF32:$result);
+  let assemblyFormat = "$value `over` $block `:` type($value) attr-dict";
+  let hasVerifier = 1;
+}
+
+def Caa_PoolKind : I32EnumAttr<"PoolKind", "how a block of tokens becomes one value", [
+    I32EnumAttrCase<"Mean", 0, "mean">, I32EnumAttrCase<"Max", 1, "max">, I32EnumAttrCase<"Sum", 2, "sum">]> {
+  let cppNamespace = "::caa";
+}
+
+def Caa_PoolOp : Caa_Op<"pool", [Pure, SameOperandsAndResultType]> {
+  let summary = "One value for each block of tokens, by component, at every token of the block; a short last block pools what it has";
+  let description = "It has no derivative: pooled values rank, and a ranking is constant.";
+  let arguments = (ins Caa_PoolKind:$kind, Caa_TokenF32:$value, I64Attr:$block);
+  let results = (outs Caa_TokenF32:$result);
+  let assemblyFormat = "$kind $value `over` $block `:` type($value) attr-dict";
+  let hasVerifier = 1;
+}
+
 def Caa_BroadcastOp : Caa_Differentiable<"broadcast"> {
   let summary = "To more heads (each serves a consecutive group), to a wider width (from 1), or to all tokens of `like`";
   let arguments = (ins Caa_TokenOrHead:$value, Optional<Caa_Token>:$like);

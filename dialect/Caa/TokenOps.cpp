@@ -171,6 +171,18 @@ LogicalResult ReduceTokensOp::verify() {
   return success();
 }
 
+LogicalResult ShiftOp::verify() {
+  return int64_t(getBy()) < 0 ? emitOpError("shifts by a number of tokens that is not negative") : success();
+}
+
+LogicalResult HoldOp::verify() {
+  return int64_t(getBlock()) < 1 ? emitOpError("needs blocks of at least one token") : success();
+}
+
+LogicalResult PoolOp::verify() {
+  return int64_t(getBlock()) < 1 ? emitOpError("needs blocks of at least one token") : success();
+}
+
 LogicalResult BroadcastOp::verify() {
   Shape in = shapeOf(getValue()), out = shapeOf(getResult());
   if (!divides(in.heads, out.heads) || (in.width != 1 && in.width != out.width))

@@ -1,5 +1,7 @@
 // From a graph over (i, j) to operands and a region.
 #include "frontend/Emit/AttendWriter.h"
+#include <limits>
+#include <utility>
 
 namespace caa {
 
@@ -23,11 +25,102 @@ bool AttendWriter::place(const PairNode *key, int argument, Side side, const Val
   return true;
 }
 
+// The tokens of what a `top` chooses; 0: blocks that are no units.
+static int64_t tokensPerUnit(const PairNode &top) {
+  SequenceAxis axis = top.args[1]->keys.value_or(SequenceAxis{});
+  if (axis.isTokens())
+    return top.unit;
+  return axis.block == axis.stride && (top.unit == 0 || top.unit == axis.block) ? axis.block : 0;
+}
+
+// Single keys, none of them forced: a score that reaches the threshold says it all.
+static bool isPlainTop(const PairNode &top) { return tokensPerUnit(top) == 1 && !top.always; }
+
+// Whether an expression is evidently the same for all tokens j of a unit of n.
+static bool isOfUnit(const PairNode &node, int64_t n) {
+  if (!node.usesJ)
+    return true;
+  auto isMultiple = [&](const PairRef &p) {
+    const Number *number = p->op == Op::Constant ? p->leaf.constant.number() : nullptr;
+    return number && number->isWhole() && number->asInteger() % n == 0 && number->asInteger() > 0;
+  };
+  if (node.op != Op::Apply)
+    return false;
+  bool ofKey = node.args[0]->op == Op::J && node.args.size() == 2 && isMultiple(node.args[1]);
+  if (ofKey && (node.fn == Fn::FloorDiv || node.fn == Fn::Lt || node.fn == Fn::Ge))
+    return true;
+  return llvm::all_of(node.args, [&](const PairRef &arg) { return isOfUnit(*arg, n); });
+}
+
+// A block's position is its last token's. Units of tokens are read at their first one if the score and the set are the same for all of
+// them, and `causal` then asks whether any is visible.
+AttendWriter::Reading AttendWriter::readingOf(const PairNode &top) const {
+  if (!top.args[1]->keys.value_or(SequenceAxis{}).isTokens())
+    return AtUnitEnd;
+  int64_t n = tokensPerUnit(top);
+  bool same = n > 1 && top.reduce != "sum" && isOfUnit(*top.args[1], n) && (!top.domain || isOfUnit(*top.domain, n)) &&
+              top.visible && top.visible->op == Op::Causal;
+  return same ? AtUnitStart : AtToken;
+}
+
+bool AttendWriter::collectAs(Reading as, const PairRef &node) {
+  Reading before = std::exchange(reading, as);
+  bool good = collect(node);
+  reading = before;
+  return good;
+}
+
+bool AttendWriter::collectRank(const PairRef &top) {
+  int64_t n = tokensPerUnit(*top);
+  if (n == 0)
+    return e.refuse(top->location, "`top` over blocks that are no units"), false;
+  if (n > 1 && unit > 1 && unit != n)
+    return e.refuse(top->location, "an attention that chooses blocks of two sizes"), false;
+  unit = std::max(unit, n);
+  isCausal |= top->visible && impliesCausal(*top->visible);
+  Reading as = readingOf(*top);
+  return collectAs(as, top->args[1]) && collectAs(as, top->domain) && collectAs(as, top->visible) &&
+         (!top->always || (collectAs(AtToken, top->always) && collectAs(AtToken, top->visible)));
+}
+
+AttendWriter::Rank AttendWriter::rank(const PairRef &top) {
+  Scalars here(*inner, top->location);
+  IntegerAttr size = inner->getI64IntegerAttr(unit);
+  bool isUnit = tokensPerUnit(*top) > 1;
+  Reading as = readingOf(*top), before = std::exchange(reading, as);
+  Rank result{score(top->args[1]), hardMembership({top->domain, top->visible})};
+  reading = AtToken;
+  if (isUnit && as == AtToken) {
+    result.score = UnitReduceOp::create(*inner, top->location, inner->getF32Type(), *symbolizeUnitReduction(top->reduce), result.score,
+                                        result.member, uint64_t(unit));
+    result.member = UnitAnyOp::create(*inner, top->location, inner->getI1Type(), result.member, size);
+  }
+  if (top->always) { // before all others: above any score, yet below the threshold that keeps everything out
+    MValue meets = hardMembership({top->always, top->visible});
+    if (isUnit)
+      meets = UnitAnyOp::create(*inner, top->location, inner->getI1Type(), meets, size);
+    result.score = arith::SelectOp::create(*inner, top->location, meets, here.number(Number::of(std::numeric_limits<float>::max()), inner->getF32Type()),
+                                           result.score);
+    result.member = arith::OrIOp::create(*inner, top->location, result.member, meets);
+  }
+  reading = before;
+  return result;
+}
+
+MValue AttendWriter::oncePerUnit(MValue member) {
+  if (unit == 1)
+    return member;
+  MValue j = region->front().getArgument(1);
+  MValue start = UnitStartOp::create(*inner, loc, inner->getI64Type(), j, inner->getI64IntegerAttr(unit));
+  MValue first = arith::CmpIOp::create(*inner, loc, arith::CmpIPredicate::eq, j, start);
+  return arith::AndIOp::create(*inner, loc, member, first);
+}
+
 bool AttendWriter::collect(const PairRef &node) {
-  if (!node || !collected.insert(node.get()).second)
+  if (!node || !collected[reading].insert(node.get()).second)
     return true;
   for (const std::optional<SequenceAxis> &axis : {node->queries, node->keys})
-    if (axis && !axis->isTokens())
+    if (axis && !axis->isTokens() && !(reading == AtUnitEnd && axis == node->keys))
       return e.refuse(node->location, "a score over blocks"), false;
   switch (node->op) {
   case Op::Constant:
@@ -40,6 +133,8 @@ bool AttendWriter::collect(const PairRef &node) {
   case Op::AtJ:
     if (node->width != 1)
       return e.refuse(node->location, "a vector in a pair expression, outside `dot`,"), false;
+    if (node->op == Op::AtJ && reading != AtToken)
+      return e.refuse(node->location, "a number of the key's where blocks are ranked"), false;
     return place(node.get(), -1, node->op == Op::AtI ? Query : node->op == Op::AtJ ? Key : Head, node->leaf, false);
   case Op::Apply:
     if (node->fn == Fn::Stop)
@@ -52,15 +147,15 @@ bool AttendWriter::collect(const PairRef &node) {
   case Op::Dot:
     return collectDot(node);
   case Op::Top: {
-    if (node->unit != 1)
-      return e.refuse(node->location, "`top` over blocks"), false;
-    if (node->always)
-      return e.refuse(node->location, "`always`"), false;
+    if (reading != AtToken)
+      return e.refuse(node->location, "`top` inside what ranks blocks"), false;
     MValue tau = e.threshold(node);
     if (!tau)
       return false;
     places[{node.get(), -1}] = {Query, operand(Query, tau)};
-    return collect(node->args[1]) && collect(node->domain);
+    if (isPlainTop(*node))
+      return collect(node->args[1]) && collect(node->domain);
+    return collectRank(node);
   }
   case Op::Pick:
     return e.refuse(node->location, "`pick` by positions"), false;
@@ -129,11 +224,11 @@ MValue AttendWriter::at(const PairNode *key, int argument) {
 }
 
 MValue AttendWriter::scalar(const PairRef &node) {
-  auto found = written.find(node.get());
-  if (found != written.end())
+  auto found = written[reading].find(node.get());
+  if (found != written[reading].end())
     return found->second;
   MValue value = write(node);
-  written[node.get()] = value;
+  written[reading][node.get()] = value;
   return value;
 }
 
@@ -142,6 +237,12 @@ MValue AttendWriter::score(const PairRef &node) { return scalars->convert(scalar
 MValue AttendWriter::write(const PairRef &node) {
   Block &block = region->front();
   MValue i = block.getArgument(0), j = block.getArgument(1);
+  if (reading != AtToken) {
+    IntegerAttr size = inner->getI64IntegerAttr(unit);
+    j = UnitStartOp::create(*inner, node->location, inner->getI64Type(), j, size);
+    if (reading == AtUnitEnd)
+      j = arith::AddIOp::create(*inner, node->location, j, number(Number(unit - 1)));
+  }
   Scalars here(*inner, node->location);
   auto operandOf = [&](const PairRef &arg) -> Scalars::Operand {
     if (arg->op == Op::Constant) {
@@ -176,8 +277,11 @@ MValue AttendWriter::write(const PairRef &node) {
   }
   case Op::Dot: {
     MValue rows[2];
-    for (int k : {0, 1})
+    for (int k : {0, 1}) {
       rows[k] = places.count({node.get(), k}) ? at(node.get(), k) : score(node->args[k]);
+      if (node->args[k]->usesJ && reading == AtUnitEnd && isa<VectorType>(rows[k].getType()))
+        rows[k] = UnitRowOp::create(*inner, node->location, rows[k].getType(), rows[k], inner->getI64IntegerAttr(unit));
+    }
     if (!isa<VectorType>(rows[0].getType()))
       return arith::MulFOp::create(*inner, node->location, rows[0], rows[1]);
     return DotOp::create(*inner, node->location, inner->getF32Type(), rows[0], rows[1]);
@@ -196,6 +300,11 @@ MValue AttendWriter::write(const PairRef &node) {
     return isCausal ? weight : here.meet(causal(), weight);
   }
   case Op::Top: {
+    if (!isPlainTop(*node)) {
+      Rank ranked = rank(node);
+      MValue reached = here.apply(Fn::Ge, {{ranked.score, {}}, {at(node.get(), -1), {}}}, Elem::Bool);
+      return here.meet(ranked.member, reached);
+    }
     MValue reached = here.apply(Fn::Ge, {{score(node->args[1]), {}}, {at(node.get(), -1), {}}}, Elem::Bool);
     return here.meet(node->domain ? hardMembership({node->domain, nullptr}) : MValue(), reached);
   }

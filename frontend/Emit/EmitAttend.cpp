@@ -142,13 +142,12 @@ MValue Emitter::threshold(const PairRef &top) {
   if (!count)
     return {};
   AttendWriter writer(*this, top->location);
-  AttendWriter::Set set{top->domain, top->visible};
-  if (!writer.collect(top->args[1]) || !writer.collect(set))
+  if (!writer.collectRank(top))
     return {};
   int64_t place = writer.operand(AttendWriter::Query, count);
   writer.open();
-  MValue score = writer.score(top->args[1]), member = writer.hardMembership(set);
-  return known = writer.close({reduction(&context, ReductionKind::Kth, -1, place)}, {score, member}, {{1}})[0];
+  AttendWriter::Rank rank = writer.rank(top);
+  return known = writer.close({reduction(&context, ReductionKind::Kth, -1, place)}, {rank.score, writer.oncePerUnit(rank.member)}, {{1}})[0];
 }
 
 // One softmax or normalisation under an `@`.

@@ -331,6 +331,21 @@ MValue Emitter::cumsum(const Val &x, Location loc) {
   return value ? CumsumOp::create(builder, loc, value, /*reverse=*/false) : MValue();
 }
 
+MValue Emitter::shift(const Val &x, int64_t by, Location loc) {
+  MValue value = real(x, loc);
+  return value ? ShiftOp::create(builder, loc, value, by, /*reverse=*/false) : MValue();
+}
+
+MValue Emitter::hold(const Val &x, int64_t block, Location loc) {
+  MValue value = real(x, loc);
+  return value ? HoldOp::create(builder, loc, value, block, /*reverse=*/false) : MValue();
+}
+
+MValue Emitter::pool(const Val &x, int64_t block, const std::string &by, Location loc) {
+  MValue value = real(x, loc);
+  return value ? PoolOp::create(builder, loc, *symbolizePoolKind(by), value, block) : MValue();
+}
+
 // With parameters -----------------------------------------------------------------------------------------------------
 
 MValue Emitter::perHeadParameter(const Parameter &p, Location loc) { return parameter(p, p.shape.back() != 1, loc); }

@@ -47,6 +47,10 @@ public:
   mlir::Value reshape(const Value &x, const Value &result, mlir::Location loc);
   mlir::Value unitNorm(const Value &x, const Value &result, mlir::Location loc);
   mlir::Value cumsum(const Value &x, mlir::Location loc);
+  mlir::Value shift(const Value &x, int64_t by, mlir::Location loc);
+  mlir::Value hold(const Value &x, int64_t block, mlir::Location loc);
+  // A block's value stands at each of its tokens; `by` is mean, max or sum.
+  mlir::Value pool(const Value &x, int64_t block, const std::string &by, mlir::Location loc);
   mlir::Value rope(const Value &x, double theta, const Value &result, mlir::Location loc);
 
   mlir::Value perHeadParameter(const Parameter &parameter, mlir::Location loc);

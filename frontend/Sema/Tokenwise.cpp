@@ -33,7 +33,9 @@ Value Evaluator::ropeCall(const Expr &call, const Bound &bound) {
   Value result = like(x);
   result.elem = Elem::Real;
   result.fromInputs = false;
-  if (wants())
+  if (wants() && x.kind == Value::Kind::Block)
+    emitter.refuse(here(call.loc), "`rope` of blocks");
+  else if (wants())
     result.ir = emitter.rope(x, theta->asReal(), result, here(call.loc));
   return result;
 }
@@ -202,7 +204,10 @@ Value Evaluator::shiftCall(const Expr &call, const Bound &bound) {
   if (x.elem == Elem::Bool)
     return error(bound.slot(0)->start, "`shift` takes numbers; this is a truth value");
   Value result = like(x);
-  result.ir = wants() ? emitter.refuse(here(call.loc), "`shift`") : nullptr;
+  result.elem = Elem::Real;
+  result.fromInputs = false;
+  if (wants()) // a block's value is at all of its tokens
+    result.ir = emitter.shift(x, *n * (x.kind == Value::Kind::Block ? x.axis.stride : 1), here(call.loc));
   return result;
 }
 
@@ -233,7 +238,10 @@ Value Evaluator::poolCall(const Expr &call, const Bound &bound) {
   result.fromInputs = false;
   if (*by == "concat")
     result.width = x.width * *block;
-  result.ir = wants() ? emitter.refuse(here(call.loc), "`pool`") : nullptr;
+  if (wants())
+    result.ir = *by == "concat"       ? emitter.refuse(here(call.loc), "`pool` by `concat`")
+                : *stride != *block ? emitter.refuse(here(call.loc), "`pool` into blocks that overlap or leave gaps")
+                                    : emitter.pool(x, *block, *by, here(call.loc));
   return result;
 }
 
@@ -261,7 +269,9 @@ Value Evaluator::holdCall(const Expr &call, const Bound &bound) {
   result.kind = Value::Kind::Token;
   result.axis = {};
   result.fromInputs = false;
-  result.ir = wants() ? emitter.refuse(here(call.loc), "`hold`") : nullptr;
+  result.elem = Elem::Real;
+  if (wants())
+    result.ir = emitter.hold(x, *n, here(call.loc));
   return result;
 }
 
@@ -280,7 +290,7 @@ Value Evaluator::cumsumCall(const Expr &call, const Bound &bound) {
   result.isFp32 = true;
   result.fromInputs = false;
   if (wants())
-    result.ir = emitter.cumsum(x, here(call.loc));
+    result.ir = x.kind == Value::Kind::Block ? emitter.refuse(here(call.loc), "`cumsum` over blocks") : emitter.cumsum(x, here(call.loc));
   return result;
 }
 

@@ -2,7 +2,7 @@
 // is computed once for all of them.
 //
 // Two attends merge if both take the dot product of the same query and key rows, they run over the same heads, neither
-// needs the other's results, and neither or both rank keys (`kth`): a ranking comes before everything that reads its
+// needs the other's results, their units of keys agree, and neither or both rank keys (`kth`): a ranking comes before everything that reads its
 // threshold, so merging it with one branch would keep that branch apart from the others. The merged attend stands where
 // the later one stood; what reads the earlier one's results moves behind it.
 #include "passes/Attention/AttendEdit.h"
@@ -40,6 +40,12 @@ bool shareProduct(AttendOp a, AttendOp b) {
 
 bool ranks(AttendOp op) {
   return llvm::any_of(op.getReductionList(), [](ReductionAttr r) { return r.getKind() == ReductionKind::Kth; });
+}
+
+/// Whether both can see keys in the same units.
+bool agreeOnUnits(AttendOp a, AttendOp b) {
+  int64_t one = a.getUnit(), two = b.getUnit();
+  return one == two || one == 0 || two == 0;
 }
 
 /// Whether `later` needs a result of `earlier`, through any ops between them.
@@ -147,7 +153,7 @@ class MergeAttendsPass : public impl::MergeAttendsBase<MergeAttendsPass> {
 
   static bool canMerge(AttendOp earlier, AttendOp later) {
     return shareProduct(earlier, later) && earlier.getNumHeads() == later.getNumHeads() &&
-           ranks(earlier) == ranks(later) && !dependsOn(later, earlier);
+           ranks(earlier) == ranks(later) && agreeOnUnits(earlier, later) && !dependsOn(later, earlier);
   }
 
   bool mergeOne(Block &block) {
@@ -175,6 +181,7 @@ class MergeAttendsPass : public impl::MergeAttendsBase<MergeAttendsPass> {
           continue;
         StringRef reason = dependsOn(b, a)        ? "it needs a result of the other one"
                            : ranks(a) != ranks(b) ? "one of them ranks the keys that a third selects from"
+                           : !agreeOnUnits(a, b)  ? "they see keys in blocks of different sizes"
                                                   : "they differ in their number of heads";
         remark::missed(b.getLoc(), remark::RemarkOpts::name("separate-attention").category("attention"))
             << ("computes scores of the same queries and keys again in a pass of its own: " + reason).str();

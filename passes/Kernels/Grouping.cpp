@@ -47,7 +47,7 @@ Role EntryGroups::classify(Operation *op) const {
     return Role::Library;
   if (isa<AccumulateOp, AccumulateLossOp, AccumulateCountOp, AccumulateReportOp, LogitsOp>(op))
     return Role::Sink;
-  if (isa<AttendOp, EmbedGradOp, CrossEntropyOp, CrossEntropyGradOp, ReportPartialsOp, CumsumOp>(op))
+  if (isa<AttendOp, EmbedGradOp, CrossEntropyOp, CrossEntropyGradOp, ReportPartialsOp, CumsumOp, PoolOp, ShiftOp, HoldOp>(op))
     return Role::Single;
   if (isa<IndexOp, HasNextOp, AsHeadOp, BroadcastOp>(op))
     return Role::Free;

@@ -34,6 +34,10 @@ class LowerTokenwisePass : public impl::LowerTokenwiseBase<LowerTokenwisePass> {
         lowerColumnSum(function);
       else if (isa<CumsumOp>(first))
         lowerCumsum(function);
+      else if (isa<ShiftOp, HoldOp>(first))
+        lowerMove(function);
+      else if (isa<PoolOp>(first))
+        lowerPool(function);
       else
         lowerTokens(function);
     }

@@ -85,5 +85,9 @@ void lowerReportSum(mlir::func::FuncOp source);
 void lowerColumnSum(mlir::func::FuncOp source);
 /// Running sums: a component of a row per work item.
 void lowerCumsum(mlir::func::FuncOp source);
+/// Shifts and holds: some tokens of a row per work item.
+void lowerMove(mlir::func::FuncOp source);
+/// Values of blocks of tokens: a block of a row per work item.
+void lowerPool(mlir::func::FuncOp source);
 
 } // namespace caa

@@ -56,19 +56,47 @@ struct Row {
   std::vector<double> registers; // [T][registers]
   std::vector<const double *> rows;
 
-  /// Points the vector arguments and scalar arguments at the pair (i, j) and runs the program.
+  /// Points the vector arguments and scalar arguments at the pairs (i, j) and runs the program: for all keys up to an op that looks at
+  /// several of them, then on.
   void run(const Context &context, const Attend &attend, int64_t first, int64_t h, int64_t i) {
-    size_t count = attend.program.registers();
+    size_t count = attend.program.registers(), from = 0;
     registers.assign(context.length * count, 0);
-    for (int64_t j = 0; j < context.length; ++j) {
-      double *r = &registers[j * count];
-      setArguments(context, attend, first, h, i, j, r);
-      attend.program.run(r, rows.data());
+    auto upTo = [&](size_t to) {
+      for (int64_t j = 0; j < context.length; ++j) {
+        double *r = &registers[j * count];
+        setArguments(context, attend, first, h, i, j, r);
+        attend.program.run(r, rows.data(), from, to);
+      }
+      from = to;
+    };
+    for (const ScalarProgram::UnitOp &op : attend.program.unitOps()) {
+      upTo(op.before);
+      if (op.kind != ScalarProgram::UnitOp::Row)
+        reduceUnits(op, context.length, count);
+    }
+    upTo(attend.program.instructions());
+  }
+
+  /// What the members of each unit give, to all of its keys.
+  void reduceUnits(const ScalarProgram::UnitOp &op, int64_t length, size_t count) {
+    for (int64_t start = 0; start < length; start += op.unit) {
+      int64_t end = std::min(length, start + op.unit);
+      double most = -kInfinity, sum = 0, members = 0;
+      for (int64_t j = start; j < end; ++j) {
+        const double *r = &registers[j * count];
+        if (r[op.member] == 0)
+          continue;
+        most = std::fmax(most, r[op.score]), sum += r[op.score], members += 1;
+      }
+      using Unit = ScalarProgram::UnitOp;
+      double value = op.kind == Unit::Any ? members > 0 : op.kind == Unit::Max ? most : op.kind == Unit::Sum ? sum : sum / members;
+      for (int64_t j = start; j < end; ++j)
+        registers[j * count + op.out] = value;
     }
   }
 
   void setArguments(const Context &context, const Attend &attend, int64_t first, int64_t h, int64_t i, int64_t j, double *r) {
-    rows.assign(attend.program.arguments(), nullptr);
+    rows.assign(attend.program.registers(), nullptr);
     r[0] = double(i), r[1] = double(j);
     for (size_t n = 0; n < attend.op.in.size(); ++n) {
       const Tensor &tensor = context.in(attend.op, n);
@@ -78,6 +106,11 @@ struct Row {
       else
         r[2 + n] = row[0];
     }
+    for (const ScalarProgram::UnitOp &op : attend.program.unitOps())
+      if (op.kind == ScalarProgram::UnitOp::Row) {
+        const Tensor &tensor = context.in(attend.op, op.score - 2);
+        rows[op.out] = tensor.row(attend.token(op.score - 2, first, i, j - j % op.unit), attend.head(tensor, h));
+      }
   }
 };
 
@@ -225,7 +258,7 @@ Status reverseAttend(Context &context, const Op &op) {
   size_t count = attend.program.registers();
   Row row;
   std::vector<double> adjoints;
-  std::vector<double *> rowAdjoints(attend.program.arguments(), nullptr);
+  std::vector<double *> rowAdjoints(attend.program.registers(), nullptr);
   for (int64_t b = 0; b < context.batch; ++b)
     for (int64_t h = 0; h < attend.numHeads; ++h)
       for (int64_t i = 0; i < context.length; ++i) {

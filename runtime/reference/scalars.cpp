@@ -11,7 +11,7 @@ namespace caa::reference {
 enum class ScalarProgram::Code : uint8_t {
   Constant, Copy, Negate, Add, Sub, Mul, Div, Max, Min, FloorDiv, CeilDiv, TruncDiv, Rem, And, Or, Xor, Select, Truncate,
   Eq, Ne, Lt, Le, Gt, Ge, Dot, Exp, Exp2, Log, Log2, Sqrt, Rsqrt, Tanh, Abs, Floor, Ceil, Pow, Erf, Sin, Cos, Sigmoid,
-  Softplus, Clip, NegateTruth, Random
+  Softplus, Clip, NegateTruth, Random, UnitStart
 };
 
 static double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
@@ -75,6 +75,19 @@ Result<ScalarProgram> ScalarProgram::compile(const Body &body) {
   program.arguments_ = body.arguments.size();
   for (const Op &op : body.ops) {
     Instruction instruction{};
+    static const std::map<std::string, UnitOp::Kind> kinds = {{"max", UnitOp::Max}, {"sum", UnitOp::Sum}, {"mean", UnitOp::Mean}};
+    bool isUnitReduce = op.name == "caa.unit_reduce", isRow = op.name == "caa.unit_row";
+    if (isUnitReduce || isRow || op.name == "caa.unit_any") {
+      std::vector<int> in;
+      for (int id : op.in)
+        in.push_back(number.at(id));
+      UnitOp::Kind kind = isRow ? UnitOp::Row : isUnitReduce ? kinds.at(op.attributes.at("kind").get<std::string>()) : UnitOp::Any;
+      int out = define(op.out[0], op.types[0].element);
+      if (isRow)
+        program.width_.resize(out + 1, 0), program.width_[out] = program.width_[in[0]];
+      program.unitOps_.push_back({kind, out, in[0], in.back(), op.attributes.at("unit").get<int64_t>(), program.instructions_.size()});
+      continue;
+    }
     int in[3] = {0, 0, 0};
     bool isRandom = op.name == "caa.random";
     if ((op.in.size() > 3 && !isRandom) || op.out.size() != 1)
@@ -89,7 +102,10 @@ Result<ScalarProgram> ScalarProgram::compile(const Body &body) {
         in[n] = found->second;
     }
     instruction.a = in[0], instruction.b = in[1], instruction.c = in[2];
-    if (op.name == "arith.sitofp" || op.name == "arith.extsi" || op.name == "arith.trunci") {
+    if (op.name == "caa.unit_start") {
+      instruction.code = Code::UnitStart;
+      instruction.constant = op.attributes.at("unit").get<double>();
+    } else if (op.name == "arith.sitofp" || op.name == "arith.extsi" || op.name == "arith.trunci") {
       // A signed truth value is 0 or -1.
       instruction.code = op.name != "arith.trunci" && program.types_[in[0]] == "i1" ? Code::NegateTruth : Code::Copy;
     } else if (!lookUp(op, instruction)) {
@@ -106,8 +122,9 @@ Result<ScalarProgram> ScalarProgram::compile(const Body &body) {
   return program;
 }
 
-void ScalarProgram::run(double *r, const double *const *rows) const {
-  for (const Instruction &op : instructions_) {
+void ScalarProgram::run(double *r, const double *const *rows, size_t from, size_t to) const {
+  for (size_t n = from; n < to; ++n) {
+    const Instruction &op = instructions_[n];
     double a = r[op.a], b = r[op.b];
     double &out = r[op.out];
     switch (op.code) {
@@ -160,6 +177,7 @@ void ScalarProgram::run(double *r, const double *const *rows) const {
     case Code::Sigmoid: out = sigmoid(a); break;
     case Code::Softplus: out = std::fmax(a, 0.0) + std::log1p(std::exp(-std::fabs(a))); break;
     case Code::Clip: out = a <= 0 ? 0 : a >= 1 ? 1 : a; break;
+    case Code::UnitStart: out = std::floor(a / op.constant) * op.constant; break;
     case Code::Random: {
       uint64_t hash = 0;
       for (int integer : op.integers)

@@ -15,13 +15,24 @@ public:
   size_t arguments() const { return arguments_; }
   bool isVector(size_t argument) const { return vector_[argument]; }
   size_t width(size_t argument) const { return width_[argument]; }
+  /// An op that looks at the other keys of a key's unit of `unit` tokens.
+  struct UnitOp {
+    enum Kind { Max, Sum, Mean, Any, Row } kind;
+    int out, score, member; ///< registers; a row's `score` is the argument that it reads at the unit's first token
+    int64_t unit;
+    size_t before; ///< how many instructions come first
+  };
+  const std::vector<UnitOp> &unitOps() const { return unitOps_; }
   /// Register of yielded scalar `n`; arguments are registers 0, 1, ....
   int yielded(size_t n) const { return yield_[n]; }
 
   /// Runs forward. `registers` has its scalar arguments set; rows[n] is vector argument n.
-  void run(double *registers, const double *const *rows) const;
+  void run(double *registers, const double *const *rows) const { run(registers, rows, 0, instructions_.size()); }
+  /// The instructions from number `from` to before `to`, as there are unit ops between.
+  void run(double *registers, const double *const *rows, size_t from, size_t to) const;
+  size_t instructions() const { return instructions_.size(); }
   /// Runs backward: adds to adjoints[n] of every register from those of the yielded ones (all others zero at the start),
-  /// and to rowAdjoints[n] of vector arguments (null: not wanted).
+  /// and to rowAdjoints[n] of vector registers (null: not wanted). `rows` and `rowAdjoints` go by register.
   void reverse(const double *registers, const double *const *rows, double *adjoints, double *const *rowAdjoints) const;
 
 private:
@@ -35,6 +46,7 @@ private:
   static bool lookUp(const Op &op, Instruction &instruction);
 
   std::vector<Instruction> instructions_;
+  std::vector<UnitOp> unitOps_;
   std::vector<std::string> types_; ///< per register
   std::vector<bool> vector_;
   std::vector<size_t> width_;

@@ -2,6 +2,9 @@
 // width; running sums.
 #include "runtime/reference/token_ops.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace caa::reference {
 
 Status runCopy(Context &context, const Op &op) {
@@ -141,6 +144,58 @@ Status reverseCumsum(Context &context, const Op &op) {
         later.row(t, 0)[c] += later.row(t + 1, 0)[c];
       gradient.row(t, 0)[c] += later.row(t, 0)[c];
     }
+  return {};
+}
+
+/// Which token each one's value comes from, by its place in the row; negative for none.
+template <typename Place> static void moveForward(Context &context, const Op &op, Place place) {
+  const Tensor &x = context.in(op, 0);
+  Tensor result = context.make(op.types[0]);
+  for (int64_t t = 0; t < x.tokens(); ++t)
+    if (int64_t here = t % context.length, from = place(here); from >= 0)
+      std::copy_n(x.row(t - here + from, 0), x.heads() * x.width(), result.row(t, 0));
+  context.values[op.out[0]] = std::move(result);
+}
+
+template <typename Place> static void moveBack(Context &context, const Op &op, Place place) {
+  const Tensor &g = context.gradients[op.out[0]];
+  Tensor &gradient = context.gradient(op.in[0]);
+  for (int64_t t = 0; t < g.tokens(); ++t)
+    if (int64_t here = t % context.length, from = place(here); from >= 0)
+      for (int64_t c = 0; c < g.heads() * g.width(); ++c)
+        gradient.row(t - here + from, 0)[c] += g.row(t, 0)[c];
+}
+
+static auto shiftOf(const Op &op) {
+  return [by = op.attributes.at("by").get<int64_t>()](int64_t place) { return place - by; };
+}
+static auto holdOf(const Op &op) {
+  return [block = op.attributes.at("block").get<int64_t>()](int64_t place) { return place / block * block - 1; };
+}
+
+Status runShift(Context &context, const Op &op) { return moveForward(context, op, shiftOf(op)), Status{}; }
+Status reverseShift(Context &context, const Op &op) { return moveBack(context, op, shiftOf(op)), Status{}; }
+Status runHold(Context &context, const Op &op) { return moveForward(context, op, holdOf(op)), Status{}; }
+Status reverseHold(Context &context, const Op &op) { return moveBack(context, op, holdOf(op)), Status{}; }
+
+/// What the tokens of each one's block give; constant for differentiation.
+Status runPool(Context &context, const Op &op) {
+  const Tensor &x = context.in(op, 0);
+  Tensor result = context.make(op.types[0]);
+  int64_t block = op.attributes.at("block").get<int64_t>();
+  std::string kind = op.attributes.at("kind").get<std::string>();
+  for (int64_t t = 0; t < x.tokens(); ++t)
+    for (int64_t c = 0; c < x.heads() * x.width(); ++c) {
+      int64_t place = t % context.length, first = t - place % block;
+      int64_t count = std::min(block, context.length - (place - place % block));
+      double sum = 0, most = x.row(first, 0)[c];
+      for (int64_t n = 0; n < count; ++n) {
+        sum += x.row(first + n, 0)[c];
+        most = std::fmax(most, x.row(first + n, 0)[c]);
+      }
+      result.row(t, 0)[c] = kind == "max" ? most : kind == "mean" ? sum / double(count) : sum;
+    }
+  context.values[op.out[0]] = std::move(result);
   return {};
 }
 

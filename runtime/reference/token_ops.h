@@ -21,6 +21,9 @@ CAA_ORACLE_RULE(Concat);
 CAA_ORACLE_RULE(Reduce);
 CAA_ORACLE_RULE(Broadcast);
 CAA_ORACLE_RULE(Cumsum);
+CAA_ORACLE_RULE(Shift);
+CAA_ORACLE_RULE(Hold);
 #undef CAA_ORACLE_RULE
+Status runPool(Context &context, const Op &op);
 
 } // namespace caa::reference

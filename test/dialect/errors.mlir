@@ -29,6 +29,82 @@ func.func @f() {
 
 // -----
 
+//===-- units of keys -------------------------------------------------------------------------------------------------===//
+
+func.func @f(%q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>) {
+  %0 = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<max over keys>]
+      : (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) -> tensor<?x?x1x1xf32> {
+  ^bb0(%i: i64, %j: i64, %qi: vector<8xf32>, %kj: vector<8xf32>):
+    // expected-error @+1 {{takes a row of a key operand}}
+    %row = caa.unit_row %qi of 4 : vector<8xf32>
+    %s = caa.dot %qi, %row : vector<8xf32>
+    %m = arith.cmpi sle, %j, %i : i64
+    caa.yield %s, %m : f32, i1
+  }
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>) {
+  %0 = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<max over keys>]
+      : (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) -> tensor<?x?x1x1xf32> {
+  ^bb0(%i: i64, %j: i64, %qi: vector<8xf32>, %kj: vector<8xf32>):
+    %s = caa.dot %qi, %kj : vector<8xf32>
+    %m = arith.cmpi sle, %j, %i : i64
+    %a = caa.unit_any %m of 4
+    // expected-error @+1 {{has units of 8 tokens in an attend with units of 4}}
+    %r = caa.unit_reduce max %s where %a of 8
+    caa.yield %r, %m : f32, i1
+  }
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<?x?x1x8xf32>, %k: tensor<?x?x1x8xf32>) {
+  %0 = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<max over keys>]
+      : (tensor<?x?x1x8xf32>, tensor<?x?x1x8xf32>) -> tensor<?x?x1x1xf32> {
+  ^bb0(%i: i64, %j: i64, %qi: vector<8xf32>, %kj: vector<8xf32>):
+    %s = caa.dot %qi, %kj : vector<8xf32>
+    // expected-error @+1 {{needs units of at least one token}}
+    %b = caa.unit_start %j of 0
+    %m = arith.cmpi sle, %b, %i : i64
+    caa.yield %s, %m : f32, i1
+  }
+  return
+}
+
+// -----
+
+//===-- shift and hold ------------------------------------------------------------------------------------------------===//
+
+func.func @f(%x: tensor<?x?x1x8xf32>) {
+  // expected-error @+1 {{shifts by a number of tokens that is not negative}}
+  %0 = caa.shift %x by -1 : tensor<?x?x1x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x?x1x8xf32>) {
+  // expected-error @+1 {{needs blocks of at least one token}}
+  %0 = caa.hold %x over 0 : tensor<?x?x1x8xf32>
+  return
+}
+
+// -----
+
+//===-- pool ----------------------------------------------------------------------------------------------------------===//
+
+func.func @f(%x: tensor<?x?x1x8xf32>) {
+  // expected-error @+1 {{needs blocks of at least one token}}
+  %0 = caa.pool mean %x over 0 : tensor<?x?x1x8xf32>
+  return
+}
+
+// -----
+
 //===-- map -----------------------------------------------------------------------------------------------------------===//
 
 func.func @f(%a: tensor<?x?x1x8xf32>) {

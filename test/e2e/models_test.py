@@ -10,7 +10,7 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-from harness import ModelTest, check, error, random_parameters  # noqa: E402
+from harness import ModelTest, check, error, random_parameters, sketch  # noqa: E402
 from reference import decoders  # noqa: E402
 
 SMALL = {"vocab": 97, "dim": 32, "layers": 2, "heads": 4, "kv_heads": 2, "head_dim": 8, "ffn": 48, "context": 64}
@@ -128,6 +128,10 @@ class Models(ModelTest):
 
     def test_power(self):
         self.compare("power", SMALL, "power")
+
+    def test_bigbird(self):
+        cfg = SMALL | {"bigbird.n": 8, "bigbird.first": 1, "bigbird.chosen": 2, "context": 128}
+        self.compare(sketch("bigbird"), cfg, "bigbird", lengths=(97,), sets=["bigbird.n=8", "bigbird.first=1", "bigbird.chosen=2"])
 
     def test_fast_dense(self):
         self.compare("fast_dense", SMALL | {"theta": 0}, "fast")

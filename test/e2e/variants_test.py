@@ -9,7 +9,7 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-from harness import ModelTest, check  # noqa: E402
+from harness import ModelTest, check, grid, sketch  # noqa: E402
 from reference import attentions  # noqa: E402
 
 HEADS, KV_HEADS, WIDTH, DIM = 4, 2, 16, 24
@@ -43,7 +43,8 @@ class Variants(ModelTest):
         """`parameters`: shapes by short names. `cfg`: constants, of the attention `name` where they do not say whose they are. `reads`: which
         of tokens, doc and position the attention reads."""
         name, cfg, parameters = name or model, cfg or {}, parameters or {}
-        sets = ["layers=1", "vocab=64", "ffn=32", *sets, *(f"{n if '.' in n else name + '.' + n}={v}" for n, v in cfg.items())]
+        sets = ["layers=1", "vocab=64", "ffn=32", *sets, *(f"{n if '.' in n else name + '.' + n}={v}".replace("True", "true").replace("False", "false")
+                                                         for n, v in cfg.items())]
         generator = np.random.default_rng()
         library = self.compile(model, sets, [(name, {n: "{}x{}".format(*VECTORS[n]) for n in vectors})])
         for length in lengths:
@@ -51,7 +52,8 @@ class Variants(ModelTest):
             values = {n: (generator.normal(size=shape) * 0.3).astype(np.float32) for n, shape in parameters.items()}
             if draw:
                 draw(generator, inputs, values)
-            integers = {"tokens": generator.integers(0, 6, length), "doc": np.cumsum(generator.random(length) < 0.1)}
+            integers = {"tokens": generator.integers(0, 6, length), "doc": np.cumsum(generator.random(length) < 0.1),
+                        "position": np.zeros(length, int)}
             d_out = generator.normal(size=(length, HEADS, WIDTH)).astype(np.float32)
             d_losses = {n: np.float32(generator.normal()) for n in losses}
             expected = definition(function or getattr(attentions, name), inputs, values, integers, cfg, d_out, d_losses)
@@ -125,6 +127,112 @@ model with_drawn = qwen3(mix = drawn)
             return (n / (1 + attentions.random(i[:, None], head)))[..., None] * out
 
         self.compare(text, "qkvx", {"reach.weight": (HEADS, DIM)}, name="drawn", function=drawn)
+
+    def exact(self, generator, inputs, values):
+        """Queries and keys on a grid where every score is exact in any order of summation, so that all sides choose the same."""
+        for name in set(inputs) & {"q", "k", "plain_q", "plain_k"}:
+            inputs[name] = grid(generator, inputs[name].shape).astype(np.float32)
+
+    def test_moba(self):
+        for n, picks, lengths in ((16, 3, LENGTHS), (5, 2, (65,)), (48, 1, (130,))):
+            self.compare(sketch("moba"), "qkv", name="moba", cfg={"moba.n": n, "moba.picks": picks}, draw=self.exact, lengths=lengths)
+
+    def test_moba_that_picks_every_block_is_dense(self):
+        def dense(q, k, v, **_):
+            return attentions.dense({}, q, k, v)
+
+        # A block is ranked once it is past, so the picks are all of those and the own one.
+        self.compare(sketch("moba"), "qkv", name="moba", cfg={"moba.n": 16, "moba.picks": 100}, function=dense, lengths=(65,))
+
+    def test_bigbird(self):
+        for n, layer, lengths in ((16, 0, (1, 2, 33, 230)), (6, 3, (99,))):
+            self.compare(sketch("bigbird"), "qkv", name="bigbird", cfg={"bigbird.n": n, "bigbird.chosen": 2, "bigbird.first": 1, "layer": layer}, lengths=lengths)
+
+    def test_vertical_slash(self):
+        for n, columns, slashes, lengths in ((16, 7, 2, LENGTHS), (8, 1, 3, (65,))):
+            self.compare("vertical_slash", "qkv", draw=self.exact, lengths=lengths,
+                         cfg={"vertical_slash.n": n, "vertical_slash.columns": columns, "vertical_slash.slashes": slashes})
+
+    def test_shifts_and_holds_with_their_gradients(self):
+        text = """use "qwen3.mdl"
+attention moved(q, k, v) {
+  return softmax(dot(shift(q, 2)[i], hold(k, 5)[j]) / 4) @ (v + shift(v, 40) + hold(v, 16))
+}
+model with_moved = qwen3(mix = moved)
+"""
+
+        def moved(q, k, v, **_):
+            def shift(x, n):
+                return jnp.concatenate([jnp.zeros((n, *x.shape[1:])), x])[: len(x)]
+
+            def hold(x, n):
+                i = np.arange(len(x)) // n * n - 1
+                return jnp.where((i >= 0)[:, None, None], x[np.maximum(i, 0)], 0)
+
+            s = attentions.scores(shift(q, 2), hold(k, 5)) / 4
+            return attentions.mixed(attentions.weights(s, attentions.causal(len(q))), v + shift(v, 40) + hold(v, 16), HEADS)
+
+        self.compare(text, "qkv", name="moved", function=moved)
+
+    def test_blocks_ranked_by_their_keys(self):
+        text = """use "qwen3.mdl"
+attention chosen(q, k, v) {
+  score s = dot(q[i], k[j]) / sqrt(q.width)
+  set far = top(2, by = s over i - j >= 3, unit = UNIT, reduce = KIND, always = j < 3) & i - j < 60
+  return count(far) * softmax(s over far) @ v
+}
+model with_chosen = qwen3(mix = chosen)
+"""
+        for n, reduce in ((16, "max"), (7, "sum"), (24, "mean"), (1, "max")):
+
+            def chosen(q, k, v, n=n, reduce=reduce, **_):
+                s, back, i = attentions.scores(q, k) / np.sqrt(WIDTH), attentions.delta(len(q)), np.arange(len(q))
+                rank, part = attentions.rank_units(s, back >= 3, n, reduce)
+                first = attentions.in_units(jnp.broadcast_to((i[None] < 3) & (back >= 0), s.shape), n, False).any(-1)
+                far = attentions.best_units(rank, part, first, 2, n, len(q)) & (back >= 0) & (back < 60)
+                return jnp.sum(far, -1).T[..., None] * attentions.mixed(attentions.weights(s, far), v, HEADS)
+
+            self.compare(text.replace("UNIT", str(n)).replace("KIND", reduce), "qkv", name="chosen", function=chosen, draw=self.exact,
+                         lengths=LENGTHS if n == 16 else (67,))
+
+    def test_forward_and_backward_choose_the_same_blocks_on_ordinary_inputs(self):
+        """With v the identity, out is the matrix of weights and d_v its transpose as the backward computes it."""
+        length = 200
+        identity = np.broadcast_to(np.eye(length, dtype=np.float32)[:, None], (length, 1, length))[None]
+        generator = np.random.default_rng()
+        for how in ("by = s, unit = 8, reduce = max", "by = s, unit = 24, reduce = sum", "by = s, unit = 12, reduce = mean",
+                    "by = dot(q[i], pool(k, 16, by = mean)[j]), always = i - j < 3"):
+            library = self.compile(f"""use "qwen3.mdl"
+attention chosen(q, k, v) {{
+  score s = dot(q[i], k[j]) / sqrt(q.width)
+  return softmax(s over top(3, {how})) @ v
+}}
+model with_chosen = qwen3(mix = chosen)
+""", ["vocab=64", "layers=1", "ffn=32"], [("chosen", {"q": f"1x{WIDTH}", "k": f"1x{WIDTH}", "v": f"1x{length}"})])
+            q, k = (generator.normal(size=(1, length, 1, WIDTH)).astype(np.float32) for _ in "qk")
+            found = self.call(library, "chosen", {"q": q, "k": k, "v": identity}, {"out": identity})
+            forward, backward = found["out"].reshape(length, length) > 0, found["d_v"].reshape(length, length).T > 0
+            self.assertGreater(forward.sum(), length)
+            np.testing.assert_array_equal(forward, backward, how)
+
+    def test_ablations_of_caa(self):
+        gate = {"gate_in.weight": (DIM // 8, DIM), "gate_out.weight": (2 * HEADS, DIM // 8), "gate_out.bias": (2 * HEADS,)}
+        own = {"far_k_proj.weight": (KV_HEADS * WIDTH, DIM), "far_v_proj.weight": (KV_HEADS * WIDTH, DIM), "far_k_norm.weight": (WIDTH,)}
+        norms = {"near_norm.weight": (WIDTH,), "far_norm.weight": (WIDTH,)}
+
+        def draw(generator, inputs, values):  # widths stay away from integers, where the edge has kinks; positions do not turn
+            self.exact(generator, inputs, values)
+            values["gate_out.weight"][1::2] = 0
+            width = generator.integers(7, 20, HEADS) + 0.4
+            values["gate_out.bias"][1::2] = -np.log(14 / (width - 6) - 1)
+
+        for more, extra in (({}, {}), ({"overlap": False}, {}), ({"unit": 8}, {}), ({"unit": 8, "overlap": False}, {}),
+                            ({"unit": 8, "pooled": True}, {}), ({"unit": 8, "pooled": True, "overlap": False, "c": 3}, {}),
+                            ({"branch_norm": True}, norms), ({"branch_kv": True, "c": 1000}, own),
+                            ({"nope": True, "unit": 8}, {}), ({"fixed_gate": True, "overlap": False}, {"gate_bias": (HEADS, 1)})):
+            cfg = {"caa.least": 6, "caa.most": 20, "caa.ramp": 4, "theta": 1e4} | {"caa." + n: v for n, v in more.items()}
+            self.compare(sketch("caa_ablations"), ("plain_q", "plain_k", "v", "x"), gate | extra, cfg, attentions.caa_ablations, "caa", reads=["position"],
+                         draw=draw, lengths=(1, 2, 65) if extra == {} and "overlap" not in more else (65,))
 
     def test_fast_dense(self):
         for p in (1, 2):

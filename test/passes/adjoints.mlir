@@ -40,6 +40,17 @@ func.func @spread(%x: tensor<?x?x2x1xf32> {caa.name = "x"}) -> tensor<?x?x4x8xf3
   return %0 : tensor<?x?x4x8xf32>
 }
 
+// What was moved here goes back where it came from.
+// CHECK-LABEL: func.func @moved.gradient
+// CHECK: %[[HELD:.*]] = caa.hold %{{.*}} over 4 : tensor<?x?x2x3xf32> {reverse}
+// CHECK: %[[DX:.*]] = caa.shift %[[HELD]] by 2 : tensor<?x?x2x3xf32> {reverse}
+// CHECK: return %[[DX]]
+func.func @moved(%x: tensor<?x?x2x3xf32> {caa.name = "x"}) -> tensor<?x?x2x3xf32> attributes {caa.export} {
+  %0 = caa.shift %x by 2 : tensor<?x?x2x3xf32>
+  %1 = caa.hold %0 over 4 : tensor<?x?x2x3xf32>
+  return %1 : tensor<?x?x2x3xf32>
+}
+
 // What a running sum got at a token comes from all later tokens.
 // CHECK-LABEL: func.func @running.gradient
 // CHECK-SAME: %[[D:[^:]*]]: tensor<?x?x2x3xf32> {caa.name = "d_out"}

@@ -161,6 +161,13 @@ TEST(TokenRules, RunningSumsOfSeveralRowsMatchFiniteDifferences) {
   int x = b.input("x", tokenType(2, 3));
   checkGradients(b.finish(b.op("caa.cumsum", {x}, tokenType(2, 3))), 2, 5);
 }
+TEST(TokenRules, ShiftsAndHoldsMatchFiniteDifferences) {
+  Builder b;
+  int x = b.input("x", tokenType(2, 3));
+  int shifted = b.op("caa.shift", {x}, tokenType(2, 3), {{"by", 2}});
+  int both = b.op("caa.concat", {x, shifted}, tokenType(2, 6));
+  checkGradients(b.finish(b.op("caa.hold", {both}, tokenType(2, 6), {{"block", 3}})), 2, 8);
+}
 TEST(TokenRules, CrossEntropyMatchesFiniteDifferences) {
   Builder b;
   int logits = b.input("logits", tokenType(1, 7)), tokens = b.input("tokens", tokenType(1, 1, "i32"));

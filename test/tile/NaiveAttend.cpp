@@ -7,6 +7,8 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
+#include <tuple>
 
 using namespace mlir;
 
@@ -49,21 +51,61 @@ private:
     return isPerHead(type) ? head * shape.width : ((b * length + token) * shape.heads + head) * shape.width;
   }
 
-  /// What the region yields for a pair.
-  std::vector<double> pair(int64_t i, int64_t j) {
+  using Scalars = llvm::DenseMap<Value, double>;
+
+  /// What an op gives that looks at all keys of j's unit: of the scores of its members, or whether there are any.
+  double ofUnit(Operation *op, int64_t i, int64_t j) {
+    auto reduce = dyn_cast<UnitReduceOp>(op);
+    Value member = reduce ? reduce.getMember() : cast<UnitAnyOp>(op).getMember();
+    int64_t unit = attend.getUnit(), start = j - j % unit;
+    auto [known, isNew] = ofUnits.try_emplace({op, i, start});
+    if (!isNew)
+      return known->second;
+    double most = -std::numeric_limits<double>::infinity(), sum = 0, count = 0;
+    for (int64_t other = start; other < std::min(start + unit, length); ++other) {
+      Scalars scalars = evaluate(i, other, op);
+      if (scalars.lookup(member) == 0)
+        continue;
+      count += 1;
+      if (reduce)
+        most = std::max(most, scalars.lookup(reduce.getScore())), sum += scalars.lookup(reduce.getScore());
+    }
+    UnitReduction kind = reduce ? reduce.getKind() : UnitReduction::Max;
+    return ofUnits[{op, i, start}] = !reduce                       ? double(count > 0)
+                                     : kind == UnitReduction::Max ? most
+                                     : kind == UnitReduction::Sum ? sum
+                                                                  : sum / count;
+  }
+
+  /// The region's scalars for a pair, up to an op (null: all).
+  Scalars evaluate(int64_t i, int64_t j, Operation *until) {
     Block &block = attend.getBody().front();
-    llvm::DenseMap<Value, double> scalars;
+    Scalars scalars;
     scalars[block.getArgument(0)] = double(i);
     scalars[block.getArgument(1)] = double(j);
-    auto data = [&](Value argument) {
-      unsigned number = cast<BlockArgument>(argument).getArgNumber() - 2;
+    auto data = [&](Value row) {
+      auto unit = row.getDefiningOp<UnitRowOp>();
+      unsigned number = cast<BlockArgument>(unit ? unit.getRow() : row).getArgNumber() - 2;
       bool key = number >= attend.getQueries().size();
-      return operands[number]->data.data() + offset(attend->getOperand(number).getType(), key ? j : i);
+      int64_t token = unit ? j - j % int64_t(unit.getUnit()) : key ? j : i;
+      return operands[number]->data.data() + offset(attend->getOperand(number).getType(), token);
     };
     for (BlockArgument argument : block.getArguments().drop_front(2))
       if (!isa<VectorType>(argument.getType()))
         scalars[argument] = *data(argument);
     for (Operation &op : block.without_terminator()) {
+      if (&op == until)
+        break;
+      if (isa<UnitRowOp>(op))
+        continue;
+      if (auto start = dyn_cast<UnitStartOp>(op)) {
+        scalars[start] = double(j - j % int64_t(start.getUnit()));
+        continue;
+      }
+      if (isa<UnitReduceOp, UnitAnyOp>(op)) {
+        scalars[op.getResult(0)] = ofUnit(&op, i, j);
+        continue;
+      }
       if (auto dot = dyn_cast<DotOp>(op)) {
         double sum = 0;
         for (int64_t n = 0, width = cast<VectorType>(dot.getQuery().getType()).getDimSize(0); n < width; ++n)
@@ -76,13 +118,20 @@ private:
         x.push_back(scalars.lookup(operand));
       scalars[op.getResult(0)] = scalarOp(&op, x, /*rounded=*/false);
     }
+    return scalars;
+  }
+
+  /// What the region yields for a pair.
+  std::vector<double> pair(int64_t i, int64_t j) {
+    Scalars scalars = evaluate(i, j, nullptr);
     std::vector<double> yields;
-    for (Value yielded : block.getTerminator()->getOperands())
+    for (Value yielded : attend.getBody().front().getTerminator()->getOperands())
       yields.push_back(scalars.lookup(yielded));
     return yields;
   }
 
   void head() {
+    ofUnits.clear();
     SmallVector<ReductionAttr> reductions = attend.getReductionList();
     std::vector<std::vector<std::vector<Member>>> members(reductions.size(), std::vector<std::vector<Member>>(length));
     for (int64_t i = 0; i < length; ++i)
@@ -149,6 +198,7 @@ private:
   const std::vector<Buffer *> &operands;
   int64_t batches, length, heads, b = 0, h = 0;
   std::vector<Buffer> results;
+  std::map<std::tuple<Operation *, int64_t, int64_t>, double> ofUnits; // of the present head: by op, query and first key
 };
 
 } // namespace

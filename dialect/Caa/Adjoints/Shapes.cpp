@@ -59,6 +59,18 @@ LogicalResult CumsumOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, A
   return success();
 }
 
+LogicalResult ShiftOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, ArrayRef<bool>,
+                                    MutableArrayRef<Value> operandGradients) {
+  operandGradients[0] = ShiftOp::create(builder, getLoc(), gradients[0], getBy(), !getReverse());
+  return success();
+}
+
+LogicalResult HoldOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, ArrayRef<bool>,
+                                   MutableArrayRef<Value> operandGradients) {
+  operandGradients[0] = HoldOp::create(builder, getLoc(), gradients[0], getBlock(), !getReverse());
+  return success();
+}
+
 LogicalResult BroadcastOp::buildAdjoint(OpBuilder &builder, ValueRange gradients, ArrayRef<bool> wanted,
                                         MutableArrayRef<Value> operandGradients) {
   if (wanted[0])

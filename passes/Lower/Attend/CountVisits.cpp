@@ -106,7 +106,7 @@ private:
 class Counter {
 public:
   Counter(AttendOp attend, const Options &options, int64_t length)
-      : attend(attend), facts(attend), queries(options.queries), keys(options.keys), length(length), bounds(length) {
+      : attend(attend), facts(attend), queries(options.queries), keys(tileOfKeys(attend, options)), length(length), bounds(length) {
     for (auto [n, operand] : llvm::enumerate(attend->getOperands())) {
       BlockArgument argument = attend.getBody().getArgument(2 + n);
       if (!isa<VectorType>(argument.getType())) {

@@ -94,7 +94,7 @@ ValueSet commonGuards(const RegionFacts &facts, const Known &known) {
   ValueSet result;
   if (common)
     for (Value guard : *common)
-      if (facts.of(guard).dot && facts.of(guard).isPair())
+      if ((facts.of(guard).dot || facts.of(guard).unit) && facts.of(guard).isPair())
         result.insert(guard);
   return result;
 }

@@ -8,6 +8,7 @@
 //   constant(Number)               its value where the compiler knows it
 //   number(double, Type)
 //   apply(Operation *, ArrayRef<Number>)      the op itself on numbers: bounds round as the values do
+//   multipleBelow(a, k)                       the largest multiple of k that is not above a, which is at least 0
 //   less(a, b), lessEqual(a, b), equal(a, b), subtract(a, b)
 //   least(a, b), most(a, b), choose(Truth, a, b)
 //   certain(), all(a, b), any(a, b)           of truths
@@ -134,6 +135,10 @@ template <typename Numbers> Fact<Numbers> Intervals<Numbers>::compute(mlir::Oper
       return compareFloats(compare);
     if (auto select = dyn_cast<arith::SelectOp>(op))
       return selection(select);
+    if (auto any = dyn_cast<UnitAnyOp>(op)) { // bounds are over whole units
+      F member = of(any.getMember());
+      return {{}, {}, {}, member.yes, member.no};
+    }
     if (!isa<arith::AndIOp, arith::OrIOp, arith::XOrIOp>(op))
       return {};
     F a = operand(op, 0), b = operand(op, 1), f;
@@ -169,6 +174,11 @@ template <typename Numbers> Fact<Numbers> Intervals<Numbers>::compute(mlir::Oper
     return quotient(op);
   if (isa<arith::RemSIOp>(op))
     return remainder(op);
+  if (auto start = dyn_cast<UnitStartOp>(op)) {
+    F a = of(start.getToken()), f;
+    auto down = [&](Number token) { return n.has(token) ? n.multipleBelow(token, start.getUnit()) : Number{}; };
+    return {down(a.low), down(a.high), {}, {}, {}};
+  }
   if (auto select = dyn_cast<arith::SelectOp>(op))
     return selection(select);
   if (isa<arith::NegFOp>(op)) {

@@ -5,6 +5,7 @@
 #include "passes/Lower/Attend/Reductions.h"
 #include "passes/Lower/Attend/Visit.h"
 
+#include <limits>
 #include <numeric>
 
 using namespace mlir;
@@ -17,10 +18,14 @@ using States = SmallVector<SmallVector<Value>>; // per reduction
 
 /// What is at hand for a pair tile: the products grow as they are asked for.
 struct PairWork {
+  const Body &body;
   const HeadValues &head;
   const AxisTile &held;
   AxisTile swept;
-  llvm::DenseMap<Value, Value> products;
+  llvm::DenseMap<Value, Value> products, units; // units: one number per query, of the unit that the tile's keys are
+
+  const AxisTile &keys() const { return held.axis == Axis::Keys ? held : swept; }
+  const AxisTile &queries() const { return held.axis == Axis::Keys ? swept : held; }
 };
 
 class KernelBuilder {
@@ -55,8 +60,13 @@ private:
   SmallVector<Value> visitTile(const Body &body, const HeadValues &head, const AxisTile &held, Value start, ValueRange carried);
   SmallVector<Value> reduceTile(const Body &body, PairWork &work, ValueRange carried);
   Value holdsSomewhere(const Body &body, PairWork &work, const ValueSet &guards);
+  Value scalarAtHand(MapBuilder &map, PairWork &work, Value value);
   Value pairScalar(MapBuilder &map, PairWork &work, Value value);
+  Value isInside(MapBuilder &map, const AxisTile &tile);
+  Value ofUnit(PairWork &work, Value value);
+  Value reducedUnit(MapBuilder &map, PairWork &work, Operation *op);
   Value product(DotOp dot, PairWork &work);
+  Value unitProduct(DotOp dot, UnitRowOp row, PairWork &work);
   void store(const HeadValues &head, const Reduction &reduction, unsigned n, Value tile, Value start, bool accumulate);
   void storeStates(const HeadValues &head, Value start, const States &states, bool shared, const AxisTile &held);
   SmallVector<Value> loop(Value count, ValueRange inits, llvm::function_ref<SmallVector<Value>(Value, ValueRange)> write);
@@ -257,7 +267,7 @@ States KernelBuilder::sweep(const HeadValues &head, const AxisTile &held, const 
 /// One pair tile. Where pairs count only if something holds that takes a product to know, that comes first, and the rest is left out
 /// if it holds nowhere.
 SmallVector<Value> KernelBuilder::visitTile(const Body &body, const HeadValues &head, const AxisTile &held, Value start, ValueRange carried) {
-  PairWork work{head, held, {layout.swept(), start, {}}, {}};
+  PairWork work{body, head, held, {layout.swept(), start, {}}, {}, {}};
   ValueSet guards = commonGuards(facts, body.known);
   if (guards.empty()) {
     loader.loadAll(b, head, work.swept);
@@ -284,15 +294,100 @@ SmallVector<Value> KernelBuilder::visitTile(const Body &body, const HeadValues &
   return SmallVector<Value>(choice.getResults());
 }
 
-/// The scalar of a region's value in a map over pairs, where it is at hand.
+/// Whether a tile's tokens are before the sequence's end.
+Value KernelBuilder::isInside(MapBuilder &map, const AxisTile &tile) {
+  Value end = arith::IndexCastOp::create(b, location, b.getI64Type(), length);
+  Value tokens = tile.tiles.lookup(attend.getBody().getArgument(tile.axis == Axis::Queries ? 0 : 1));
+  tokens = map.scalar(tokens ? tokens : loader.tokens(b, tile.axis, tile.start));
+  return arith::CmpIOp::create(map.body(), location, arith::CmpIPredicate::slt, tokens, end);
+}
+
+/// The scalar of a region's value in a map over pairs, where it is at hand: what is the same for a unit's keys is computed once for all.
 Value KernelBuilder::pairScalar(MapBuilder &map, PairWork &work, Value value) {
+  if (Value scalar = scalarAtHand(map, work, value))
+    return scalar;
+  if (!facts.of(value).isOfUnit() || isa<VectorType>(value.getType()))
+    return {};
+  Value tile = ofUnit(work, value);
+  Attribute constant;
+  return matchPattern(tile, m_Constant(&constant)) ? arith::ConstantOp::create(map.body(), location, cast<TypedAttr>(constant)) : map.scalar(tile);
+}
+
+/// One number per query of the unit that the tile's keys are; a constant where it is one.
+Value KernelBuilder::ofUnit(PairWork &work, Value value) {
+  if (Value known = work.units.lookup(value))
+    return known;
+  tile::TileType shape = layout.scalars(Axis::Queries, b.getF32Type());
+  MapBuilder map(b, location, shape.getRows(), shape.getColumns());
+  ScalarCloner cloner(map.body(), [&](Value inner) { return scalarAtHand(map, work, inner); }, &work.body.known);
+  Value scalar = cloner.get(value), result;
+  Attribute constant;
+  if (matchPattern(scalar, m_Constant(&constant))) {
+    result = arith::ConstantOp::create(b, location, cast<TypedAttr>(constant));
+  } else {
+    map.yield(scalar);
+    result = map.finish().front();
+  }
+  return work.units[value] = result;
+}
+
+/// What the keys of the tile, which are a unit, give together: in a map with a number per query.
+Value KernelBuilder::reducedUnit(MapBuilder &map, PairWork &work, Operation *op) {
+  tile::TileType shape = layout.pairs(b.getF32Type());
+  MapBuilder pairs(b, location, shape.getRows(), shape.getColumns());
+  OpBuilder &inside = pairs.body();
+  ScalarCloner cloner(inside, [&](Value value) { return pairScalar(pairs, work, value); }, &work.body.known);
+  auto reduceOp = dyn_cast<UnitReduceOp>(op);
+  Value member = cloner.get(reduceOp ? reduceOp.getMember() : cast<UnitAnyOp>(op).getMember());
+  auto real = [&](OpBuilder &at, double value) -> Value { return arith::ConstantOp::create(at, location, at.getF32FloatAttr(float(value))); };
+  if (!reduceOp && (isConstant(member, 0) || isConstant(member, 1))) // a tile holds a key at least
+    return arith::ConstantOp::create(map.body(), location, map.body().getBoolAttr(isConstant(member, 1)));
+  if (!work.body.inside)
+    member = arith::AndIOp::create(inside, location, member, isInside(pairs, work.keys()));
+  auto along = [&](tile::Combine combine, Value tile) {
+    Type element = cast<tile::TileType>(tile.getType()).getElement();
+    return map.scalar(tile::ReduceOp::create(b, location, layout.scalars(Axis::Queries, element), combine, tile));
+  };
+  auto count = [&] { return pairs.yield(arith::UIToFPOp::create(inside, location, b.getF32Type(), member)); };
+  if (!reduceOp) {
+    count();
+    Value most = along(tile::Combine::Max, pairs.finish().front());
+    return arith::CmpFOp::create(map.body(), location, arith::CmpFPredicate::OGT, most, real(map.body(), 0));
+  }
+  Value score = cloner.get(reduceOp.getScore());
+  if (reduceOp.getKind() == UnitReduction::Max) {
+    pairs.yield(arith::SelectOp::create(inside, location, member, score, real(inside, -std::numeric_limits<double>::infinity())));
+    return along(tile::Combine::Max, pairs.finish().front());
+  }
+  // Sums of integers, as forward and backward may add up in different orders and must agree to the last bit.
+  const double one = 4294967296.0, most = 524288.0;
+  score = arith::MinimumFOp::create(inside, location, arith::MaximumFOp::create(inside, location, score, real(inside, -most)), real(inside, most));
+  score = arith::FPToSIOp::create(inside, location, b.getI64Type(), arith::MulFOp::create(inside, location, score, real(inside, one)));
+  pairs.yield(arith::SelectOp::create(inside, location, member, score, arith::ConstantIntOp::create(inside, location, 0, 64)));
+  if (reduceOp.getKind() == UnitReduction::Mean)
+    count();
+  SmallVector<Value> tiles = pairs.finish();
+  OpBuilder &outside = map.body();
+  Value total = along(tile::Combine::Add, tiles[0]);
+  total = arith::MulFOp::create(outside, location, arith::SIToFPOp::create(outside, location, b.getF32Type(), total), real(outside, 1 / one));
+  if (reduceOp.getKind() == UnitReduction::Sum)
+    return total;
+  return arith::DivFOp::create(outside, location, total, along(tile::Combine::Add, tiles[1]));
+}
+
+/// The scalar of a region's value that a map need not compute.
+Value KernelBuilder::scalarAtHand(MapBuilder &map, PairWork &work, Value value) {
   if (Value scalar = work.head.scalars.lookup(value))
     return scalar;
   for (const AxisTile *tile : {&work.held, static_cast<const AxisTile *>(&work.swept)})
     if (Value known = tile->tiles.lookup(value))
       return map.scalar(known);
-  auto dot = value.getDefiningOp<DotOp>();
-  return dot ? map.scalar(product(dot, work)) : Value();
+  Operation *op = value.getDefiningOp();
+  if (auto dot = dyn_cast_or_null<DotOp>(op))
+    return map.scalar(product(dot, work));
+  if (isa_and_nonnull<UnitStartOp>(op))
+    return arith::IndexCastOp::create(b, location, b.getI64Type(), work.keys().start);
+  return isa_and_nonnull<UnitReduceOp, UnitAnyOp>(op) ? reducedUnit(map, work, op) : Value();
 }
 
 /// Whether all guards hold for some pair.
@@ -324,17 +419,11 @@ SmallVector<Value> KernelBuilder::reduceTile(const Body &body, PairWork &work, V
   // Past the sequence's end: swept tokens must not count. Held ones give rows that are never stored, unless they add to memory.
   Value inside;
   if (!body.inside) {
-    Value end = arith::IndexCastOp::create(b, location, b.getI64Type(), length);
-    auto isInside = [&](const AxisTile &tile) -> Value {
-      Value tokens = tile.tiles.lookup(attend.getBody().getArgument(tile.axis == Axis::Queries ? 0 : 1));
-      tokens = map.scalar(tokens ? tokens : loader.tokens(b, tile.axis, tile.start));
-      return arith::CmpIOp::create(map.body(), location, arith::CmpIPredicate::slt, tokens, end);
-    };
-    inside = isInside(swept);
+    inside = isInside(map, swept);
     if (addsToMemory)
-      inside = arith::AndIOp::create(map.body(), location, inside, isInside(held));
+      inside = arith::AndIOp::create(map.body(), location, inside, isInside(map, held));
   }
-  PairTile pairs{b, held, swept, map, cloner, inside};
+  PairTile pairs{b, held, swept, map, cloner, inside, [&](Value value) { return ofUnit(work, value); }};
 
   SmallVector<Reduction::Request> requests;
   for (const Reduction &reduction : reductions)
@@ -357,10 +446,26 @@ Value KernelBuilder::product(DotOp dot, PairWork &work) {
   if (known)
     return known;
   Value left = dot.getQuery(), right = dot.getKey();
+  for (Value side : {left, right})
+    if (auto row = side.getDefiningOp<UnitRowOp>())
+      return known = unitProduct(dot, row, work);
   if (!facts.of(left).isOnly(layout.rows))
     std::swap(left, right);
   auto tileOf = [&](Value value) { return (facts.of(value).isOnly(layout.held) ? work.held : work.swept).tiles.lookup(value); };
   return known = tile::DotOp::create(b, dot.getLoc(), layout.pairs(b.getF32Type()), tileOf(left), tileOf(right), Value(), false, true);
+}
+
+/// The product of a tile of queries and the one row of the keys' unit: a number per query.
+Value KernelBuilder::unitProduct(DotOp dot, UnitRowOp row, PairWork &work) {
+  Value queries = work.queries().tiles.lookup(dot.getQuery() == row.getResult() ? dot.getKey() : dot.getQuery());
+  unsigned operand = *facts.operandNumber(row.getRow());
+  Shape shape = shapeOf(attend->getOperand(operand));
+  Value indices[] = {work.head.batch, work.keys().start, loader.servingHead(b, work.head.head, shape.heads), index(0)};
+  Type element = cast<MemRefType>(buffers.operands[operand].getType()).getElementType();
+  Value key = tile::LoadOp::create(b, location, tile::TileType::get(b.getContext(), 1, shape.width, element), buffers.operands[operand], indices);
+  bool columns = layout.isColumns(Axis::Queries);
+  return tile::DotOp::create(b, dot.getLoc(), layout.scalars(Axis::Queries, b.getF32Type()), columns ? key : queries, columns ? queries : key,
+                             Value(), false, true);
 }
 
 } // namespace
@@ -369,7 +474,7 @@ Value KernelBuilder::product(DotOp dot, PairWork &work) {
 static LogicalResult check(AttendOp attend, const Layout &layout) {
   RegionFacts facts(attend);
   for (auto dot : attend.getBody().getOps<DotOp>()) {
-    Dependence query = facts.of(dot.getQuery()), key = facts.of(dot.getKey());
+    Dependence query = facts.of(AttendOp::getArgumentOf(dot.getQuery())), key = facts.of(AttendOp::getArgumentOf(dot.getKey()));
     bool sameAxis = (query.queries && key.queries) || (query.keys && key.keys) || (query.isHead() && key.isHead());
     if (sameAxis || query.isPair() || key.isPair())
       return dot.emitError("the product of two vectors of one token belongs outside the attention");
@@ -380,8 +485,13 @@ static LogicalResult check(AttendOp attend, const Layout &layout) {
   return success();
 }
 
+int64_t tileOfKeys(AttendOp attend, const Options &options) {
+  int64_t unit = attend.getUnit();
+  return unit ? unit : options.keys;
+}
+
 static Layout layoutOf(AttendOp attend, const Options &options) {
-  Layout layout{.queries = options.queries, .keys = options.keys};
+  Layout layout{.queries = options.queries, .keys = tileOfKeys(attend, options)};
   if (llvm::any_of(attend.getReductionList(), [](ReductionAttr r) { return r.getAxis() == Axis::Queries; })) {
     layout.held = Axis::Keys;
     layout.rows = options.keysAsRows ? Axis::Keys : Axis::Queries;

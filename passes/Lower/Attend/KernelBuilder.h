@@ -15,6 +15,9 @@ struct Options {
   bool keysAsRows = false;         // where a work item holds keys: whether they are the rows of pair tiles
 };
 
+/// How many keys a tile of this attend has: where it sees keys in units, a unit.
+int64_t tileOfKeys(AttendOp attend, const Options &options);
+
 /// Where an attend's operands lie, and where its results go (null: not wanted).
 struct Buffers {
   llvm::SmallVector<mlir::Value> operands, results;

@@ -13,12 +13,15 @@ struct Dependence {
   bool queries = false, keys = false;
   bool dot = false;     // on a dot product: only known after the matrix product of a tile
   bool operand = false; // on an operand: not a function of positions and constants alone
+  bool unit = false;    // on the unit that the key is in
 
-  bool isPair() const { return queries && keys; }
-  bool isHead() const { return !queries && !keys; }
-  bool isOnly(Axis axis) const { return axis == Axis::Keys ? keys && !queries : queries && !keys; }
+  bool isPair() const { return (queries && keys) || unit; }
+  bool isHead() const { return !queries && !keys && !unit; }
+  bool isOnly(Axis axis) const { return !unit && (axis == Axis::Keys ? keys && !queries : queries && !keys); }
+  /// The same for all keys of a unit: one number per query and unit.
+  bool isOfUnit() const { return unit && !keys; }
   Dependence operator|(Dependence o) const {
-    return {queries || o.queries, keys || o.keys, dot || o.dot, operand || o.operand};
+    return {queries || o.queries, keys || o.keys, dot || o.dot, operand || o.operand, unit || o.unit};
   }
 };
 

@@ -70,6 +70,7 @@ Options LowerAttend::optionsFor(AttendOp attend) {
   if (fitTiles)
     if (auto sizes = attend::fitTiles(attend))
       heldSize = sizes->held, sweptSize = sizes->swept;
+  options.keys = tileOfKeys(attend, options);
   return options;
 }
 

@@ -41,6 +41,11 @@ Value RuntimeNumbers::apply(Operation *op, ArrayRef<Value> operands) {
   return clone->getResult(0);
 }
 
+Value RuntimeNumbers::multipleBelow(Value a, int64_t k) {
+  Value size = number(double(k), a.getType());
+  return builder.createOrFold<arith::MulIOp>(location, builder.createOrFold<arith::DivUIOp>(location, a, size), size);
+}
+
 Value RuntimeNumbers::subtract(Value a, Value b) {
   return isa<FloatType>(a.getType()) ? builder.createOrFold<arith::SubFOp>(location, a, b)
                                      : builder.createOrFold<arith::SubIOp>(location, a, b);

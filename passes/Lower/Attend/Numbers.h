@@ -3,6 +3,7 @@
 
 #include "mlir/IR/Builders.h"
 
+#include <cmath>
 #include <optional>
 
 namespace caa::attend {
@@ -20,6 +21,7 @@ public:
   std::optional<double> constant(Number number) const;
   Number number(double value, mlir::Type type);
   Number apply(mlir::Operation *op, llvm::ArrayRef<Number> operands);
+  Number multipleBelow(Number a, int64_t k);
   Number subtract(Number a, Number b);
   Truth less(Number a, Number b);
   Truth lessEqual(Number a, Number b);
@@ -50,6 +52,7 @@ public:
   std::optional<double> constant(Number number) const { return number; }
   Number number(double value, mlir::Type) const { return value; }
   Number apply(mlir::Operation *op, llvm::ArrayRef<Number> operands) const;
+  Number multipleBelow(Number a, int64_t k) const { return std::floor(*a / double(k)) * double(k); }
   Number subtract(Number a, Number b) const { return *a - *b; }
   Truth less(Number a, Number b) const { return *a < *b; }
   Truth lessEqual(Number a, Number b) const { return *a <= *b; }

@@ -81,6 +81,35 @@ SmallVector<Value> Reduction::start(OpBuilder &builder) const {
   return state;
 }
 
+/// Whether a truth value says that key j is the first one of its unit.
+static bool isFirstOfUnit(Value value) {
+  auto equal = value.getDefiningOp<arith::CmpIOp>();
+  auto start = equal && equal.getPredicate() == arith::CmpIPredicate::eq ? equal.getRhs().getDefiningOp<UnitStartOp>() : UnitStartOp();
+  return start && equal.getLhs() == start.getToken();
+}
+
+/// Units are ranked where only their first keys count and the rest is the same for all of a unit: then a tile is one score per query.
+bool Reduction::requestUnits(PairTile &pairs, Request &request) const {
+  ValueRange yields = facts.attend().getYields(number);
+  auto both = yields[1].getDefiningOp<arith::AndIOp>();
+  if (!both || !isFirstOfUnit(both.getRhs()) || !facts.of(yields[0]).isOfUnit() || !facts.of(both.getLhs()).isOfUnit())
+    return false;
+  OpBuilder &builder = pairs.builder;
+  auto tileOf = [&](Value value) -> Value {
+    Value tile = pairs.ofUnit(value);
+    return isa<tile::TileType>(tile.getType()) ? tile : tile::SplatOp::create(builder, location, layout.scalars(Axis::Queries, tile.getType()), tile);
+  };
+  Value member = pairs.ofUnit(both.getLhs());
+  if (isConstant(member, 0)) {
+    request.nothing = true;
+    return true;
+  }
+  if (!isConstant(member, 1))
+    request.unitMembers = tileOf(both.getLhs());
+  request.unitScores = tileOf(yields[0]);
+  return true;
+}
+
 Reduction::Request Reduction::request(PairTile &pairs) const {
   OpBuilder &inside = pairs.map.body();
   ValueRange yields = facts.attend().getYields(number);
@@ -99,6 +128,8 @@ Reduction::Request Reduction::request(PairTile &pairs) const {
     request.weights = pairs.map.yield(hasVector() ? asFactor(inside, weight) : weight);
     return request;
   }
+  if (attr.getKind() == ReductionKind::Kth && requestUnits(pairs, request))
+    return request;
   Value membership = pairs.cloner.get(yields[1]), member = membership;
   if (isConstant(membership, 0)) {
     request.nothing = true;
@@ -216,6 +247,8 @@ SmallVector<Value> Reduction::step(OpBuilder &builder, const Request &request, V
     return {highest, combine(state[1], along(builder, tile::Combine::Max, mapped[*request.members], layout.swept()), largest)};
   }
   case ReductionKind::Kth:
+    if (request.unitScores)
+      return {tile::RankOp::create(builder, location, state[0].getType(), state[0], request.unitScores, request.unitMembers)};
     return {tile::RankOp::create(builder, location, state[0].getType(), state[0], mapped[*request.scores],
                                  request.members ? mapped[*request.members] : Value())};
   }

@@ -14,6 +14,7 @@ struct PairTile {
   MapBuilder &map;
   ScalarCloner &cloner;
   mlir::Value inside; // of the map's region: whether no token is past the end; null where that is certain
+  std::function<mlir::Value(mlir::Value)> ofUnit; // the tile (or constant) of what is one number per query and unit
 };
 
 class Reduction {
@@ -35,6 +36,7 @@ public:
   struct Request {
     bool nothing = false;
     std::optional<unsigned> scores, members, weights, values;
+    mlir::Value unitScores, unitMembers; // tiles of one number per query, where units are ranked
   };
   Request request(PairTile &pairs) const;
   /// The state after a tile.
@@ -52,6 +54,7 @@ private:
   mlir::Value asFactor(mlir::OpBuilder &builder, mlir::Value weight) const;
   mlir::Value weighted(mlir::OpBuilder &builder, mlir::Value weights, mlir::Value values, mlir::Value accumulator, Axis reduced) const;
   mlir::Value along(mlir::OpBuilder &builder, tile::Combine combine, mlir::Value pairs, Axis reduced) const;
+  bool requestUnits(PairTile &pairs, Request &request) const;
   llvm::SmallVector<mlir::Value> stepSoftmax(mlir::OpBuilder &builder, const Request &request, mlir::ValueRange mapped,
                                              const PairTile &pairs, mlir::ValueRange state) const;
 

@@ -22,10 +22,15 @@ RegionFacts::RegionFacts(AttendOp attend) : op(attend) {
     Dependence all{.dot = isa<DotOp>(inner)};
     for (Value operand : inner.getOperands())
       all = all | of(operand);
+    if (isa<UnitStartOp, UnitRowOp, UnitReduceOp, UnitAnyOp>(inner)) {
+      all.unit = true;
+      all.keys = false;
+    }
     for (Value result : inner.getResults())
       dependences[result] = all;
-    for (Value operand : inner.getOperands())
-      use(operand, all);
+    if (!isa<UnitStartOp, UnitRowOp>(inner)) // those read no token of a tile but its first
+      for (Value operand : inner.getOperands())
+        use(operand, all);
   }
   // Reductions use what they are given as pairs, whatever it depends on.
   Dependence reduced{.queries = true, .keys = true, .dot = true};
@@ -48,6 +53,8 @@ RegionFacts::RegionFacts(AttendOp attend) : op(attend) {
 void RegionFacts::use(Value value, Dependence user) {
   Dependence on = of(value);
   bool vector = isa<VectorType>(value.getType());
+  if (vector && value.getDefiningOp<UnitRowOp>())
+    return; // read when its product is taken
   if (on.isHead()) {
     if (!vector && !matchPattern(value, m_Constant()) && (!user.isHead() || user.dot))
       fromHeads.insert(value);

@@ -64,13 +64,20 @@ static void remarkOnConditions(AttendOp attend, const RegionFacts &facts) {
   }
 }
 
+/// Whether no product of a query and a single key is taken: blocks are ranked by one row each, or by positions.
+static bool looksAtUnitsOnly(AttendOp attend) {
+  return attend.getUnit() > 1 && llvm::all_of(attend.getBody().getOps<DotOp>(), [](DotOp dot) {
+           return dot.getQuery().getDefiningOp<UnitRowOp>() || dot.getKey().getDefiningOp<UnitRowOp>();
+         });
+}
+
 void remarkOn(AttendOp attend, const Options &options) {
   if (!attend.getContext()->getRemarkEngine())
     return; // nobody listens
   RegionFacts facts(attend);
   const int64_t length = 16384;
   for (ReductionAttr reduction : attend.getReductionList()) {
-    if (reduction.getKind() != ReductionKind::Kth)
+    if (reduction.getKind() != ReductionKind::Kth || looksAtUnitsOnly(attend))
       continue;
     VisitCount count = countVisits(attend, options, length);
     if (count.visited > count.causal / 4)

@@ -233,3 +233,108 @@ def random(*integers):
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             h = z ^ (z >> np.uint64(31))
     return (h >> np.uint64(40)).astype(np.float64) / 2**24
+
+
+def in_units(x, n, fill):
+    """The last axis in units of n: [..., units, n], the last one filled up."""
+    short = -x.shape[-1] % n
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, short)], constant_values=fill).reshape(*x.shape[:-1], -1, n)
+
+
+def best_units(rank, takes_part, first, k, n, length):
+    """The keys of the units that fewer than k units come before, ties kept: truth [heads, T, T]. Of each query and unit ([heads, T, units]):
+    its rank, whether it takes part, whether it comes before all that do not."""
+    part = takes_part | first
+    rank = jnp.where(part, jnp.where(first, jnp.inf, rank), -jnp.inf)
+    before = jnp.sum(rank[..., None, :] > rank[..., :, None], -1)
+    chosen = part & (before < jnp.broadcast_to(k, rank.shape[:2])[..., None])
+    return jax.lax.stop_gradient(jnp.repeat(chosen, n, -1)[..., :length])
+
+
+def rank_units(s, member, n, reduce):
+    """Rank of each query's units by their members' scores, and which have any."""
+    member = jnp.broadcast_to(member, s.shape)
+    inside = in_units(member, n, False)
+    if reduce == "max":
+        return jnp.max(in_units(jnp.where(member, s, -jnp.inf), n, -jnp.inf), -1), jnp.any(inside, -1)
+    total = jnp.sum(in_units(jnp.where(member, s, 0.0), n, 0.0), -1)
+    return total / jnp.maximum(jnp.sum(inside, -1), 1) if reduce == "mean" else total, jnp.any(inside, -1)
+
+
+def mean_keys(k, n):
+    """The mean key of each block of n tokens, the last one maybe shorter: [blocks, heads, width]."""
+    return jnp.stack([jnp.mean(k[t : t + n], 0) for t in range(0, len(k), n)])
+
+
+def moba(p, q, k, v, cfg, **_):
+    n, length = cfg.get("moba.n", 512), len(q)
+    r = scores(q, mean_keys(k, n))
+    i, u = jnp.arange(length)[:, None], jnp.arange(r.shape[-1])[None]
+    past = jnp.broadcast_to((u + 1) * n - 1 <= i, r.shape)
+    far = best_units(r, past, jnp.broadcast_to(i // n == u, r.shape), cfg.get("moba.picks", 3), n, length)
+    return mixed(weights(scores(q, k) / jnp.sqrt(q.shape[-1]), far & causal(length)), v, q.shape[1])
+
+
+def bigbird(p, q, k, v, layer, cfg, **_):
+    n, first, length = cfg.get("bigbird.n", 64), cfg.get("bigbird.first", 2), len(q)
+    i, u = np.arange(length)[:, None], np.arange(-(-length // n))[None]
+    drawn = random((i // n)[None], u[None], np.arange(q.shape[1])[:, None, None], layer)
+    part = np.broadcast_to((i // n - u >= 2) & (u >= first), drawn.shape)
+    rand = best_units(drawn, part, np.zeros(drawn.shape, bool), cfg.get("bigbird.chosen", 3), n, length)
+    j = np.arange(length)[None]
+    seen = causal(length) & ((i // n - j // n < 2) | (j < first * n) | rand)
+    return mixed(weights(scores(q, k) / jnp.sqrt(q.shape[-1]), seen), v, q.shape[1])
+
+
+def caa_ablations(p, plain_q, plain_k, v, x, cfg, position=None, **_):
+    length, heads, width = plain_q.shape
+    least, most, ramp = cfg.get("caa.least", 256), cfg.get("caa.most", 512), cfg.get("caa.ramp", 32)
+    theta, unit = cfg.get("theta", 1e6), cfg.get("caa.unit", 1)
+    q, k = rope(plain_q, theta, position), rope(plain_k, theta, position)
+    q2, k2, v2 = q, k, v
+    if cfg.get("caa.nope"):
+        q2, k2 = plain_q, plain_k
+    if cfg.get("caa.branch_kv"):
+        k2 = rms_norm((x @ p["far_k_proj.weight"].T).reshape(plain_k.shape), p["far_k_norm.weight"])
+        k2 = k2 if cfg.get("caa.nope") else rope(k2, theta, position)
+        v2 = (x @ p["far_v_proj.weight"].T).reshape(v.shape)
+    s, t = scores(q, k) / jnp.sqrt(width), scores(q2, k2) / jnp.sqrt(width)
+    z = (jax.nn.silu(x @ p["gate_in.weight"].T) @ p["gate_out.weight"].T + p["gate_out.bias"]).reshape(length, heads, 2)
+    w = least + (most - least) * jax.nn.sigmoid(z[..., 1])
+    gate = jnp.broadcast_to(p["gate_bias"][:, 0], z.shape[:2]) if cfg.get("caa.fixed_gate") else 8 * jnp.tanh(z[..., 0] / 8)
+    away = (delta(length)[None] >= jax.lax.stop_gradient(w).T[:, :, None]) | cfg.get("caa.overlap", True)
+    other = causal(length) & away
+    count = jnp.ceil(cfg.get("caa.c", 1) * jnp.sqrt(jnp.arange(1, length + 1)) / unit)
+    if unit == 1:
+        far = top(t, other, count)
+    else:
+        if cfg.get("caa.pooled"):
+            rank = scores(q2, mean_keys(k2, unit))
+            last = jnp.arange(rank.shape[-1]) * unit + unit - 1
+            back = (jnp.arange(length)[:, None] - last[None])[None]
+            part = (back >= 0) & ((back >= jax.lax.stop_gradient(w).T[:, :, None]) | cfg.get("caa.overlap", True))
+            part = jnp.broadcast_to(part, rank.shape)
+        else:
+            rank, part = rank_units(t, other, unit, "max")
+        far = best_units(rank, part, jnp.zeros(rank.shape, bool), count, unit, length) & other
+    g = jnp.where(jnp.any(far, -1).T, jax.nn.sigmoid(gate), 1.0)
+    a, b = mixed(weights(s, soft_window(w, ramp, length)), v, heads), mixed(weights(t, far), v2, heads)
+    if cfg.get("caa.branch_norm"):
+        a, b = rms_norm(a, p["near_norm.weight"]), rms_norm(b, p["far_norm.weight"])
+    return g[..., None] * a + (1 - g[..., None]) * b
+
+
+def vertical_slash(p, q, k, v, cfg, **_):
+    """Columns and diagonals of blocks, by the mean query of the block before the query's own."""
+    n, length, heads = cfg.get("vertical_slash.n", 64), len(q), q.shape[1]
+    i = jnp.arange(length)
+    means = jnp.concatenate([jnp.zeros((1, *q.shape[1:])), mean_keys(q, n)])
+    e = means[i // n]  # of block i div n - 1
+    past = i[None] // n < i[:, None] // n
+    vertical = top(scores(e, k), past & causal(length), jnp.full(length, cfg.get("vertical_slash.columns", 512)))
+    blocks = mean_keys(k, n)
+    rank = scores(e, jnp.concatenate([jnp.zeros((1, *k.shape[1:])), blocks])[: len(blocks)])
+    u = jnp.arange(len(blocks))[None]
+    own, before = u == i[:, None] // n, u < i[:, None] // n
+    slash = best_units(rank, jnp.broadcast_to(before, rank.shape), jnp.broadcast_to(own, rank.shape), cfg.get("vertical_slash.slashes", 8), n, length)
+    return mixed(weights(scores(q, k) / jnp.sqrt(q.shape[-1]), (vertical | slash) & causal(length)), v, heads)

@@ -136,6 +136,32 @@ private:
           sum += read(in(0), {t, s.head, s.component}, headsOf(in(0)));
         return sum;
       });
+    if (isa<ShiftOp, HoldOp>(op)) {
+      auto shift = dyn_cast<ShiftOp>(op);
+      auto hold = dyn_cast<HoldOp>(op);
+      int64_t size = shift ? shift.getBy() : hold.getBlock();
+      bool reverse = shift ? shift.getReverse() : hold.getReverse();
+      auto from = [&](int64_t place) { return shift ? place - size : place / size * size - 1; };
+      return each(result, [&](Spot s) { // of the row's tokens, those whose values are added up here
+        int64_t place = s.token % extents.length, start = s.token - place;
+        double sum = 0;
+        for (int64_t other = 0; other < extents.length; ++other)
+          if (reverse ? from(other) == place : from(place) == other)
+            sum += read(in(0), {start + other, s.head, s.component}, headsOf(in(0)));
+        return sum;
+      });
+    }
+    if (auto pool = dyn_cast<PoolOp>(op))
+      return each(result, [&](Spot s) {
+        int64_t place = s.token % extents.length, size = pool.getBlock(), first = s.token - place % size;
+        int64_t count = std::min(size, extents.length - (place - place % size));
+        double sum = 0, most = -std::numeric_limits<double>::infinity();
+        for (int64_t t = first; t < first + count; ++t) {
+          sum += read(in(0), {t, s.head, s.component}, headsOf(in(0)));
+          most = std::max(most, read(in(0), {t, s.head, s.component}, headsOf(in(0))));
+        }
+        return pool.getKind() == PoolKind::Max ? most : pool.getKind() == PoolKind::Mean ? sum / double(count) : sum;
+      });
     if (isa<BroadcastOp>(op))
       return each(result, [&](Spot s) { return read(in(0), s, shapeOf(result).heads); });
     if (auto slice = dyn_cast<SliceOp>(op))

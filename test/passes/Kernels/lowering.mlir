@@ -62,6 +62,25 @@ func.func @running(%q: !q, %n: tensor<?x?x4x1xf32>) -> (!q, !q, tensor<?x?x4x1xf
   return %0, %1, %2, %3 : !q, !q, tensor<?x?x4x1xf32>, tensor<?x?x4x1xf32>
 }
 
+// Values from earlier tokens, and back.
+func.func @moves(%q: !q) -> (!q, !q, !q, !q, !q) {
+  %0 = caa.shift %q by 3 : !q
+  %1 = caa.shift %q by 70 : !q {reverse}
+  %2 = caa.hold %q over 5 : !q
+  %3 = caa.hold %q over 5 : !q {reverse}
+  %4 = caa.hold %q over 64 : !q {reverse}
+  return %0, %1, %2, %3, %4 : !q, !q, !q, !q, !q
+}
+
+// Values of blocks, at each of their tokens; the last block of a row is short.
+func.func @blocks(%q: !q, %n: tensor<?x?x4x1xf32>) -> (!q, !q, !q, tensor<?x?x4x1xf32>) {
+  %0 = caa.pool mean %q over 5 : !q
+  %1 = caa.pool max %q over 16 : !q
+  %2 = caa.pool sum %q over 96 : !q
+  %3 = caa.pool mean %n over 1 : tensor<?x?x4x1xf32>
+  return %0, %1, %2, %3 : !q, !q, !q, tensor<?x?x4x1xf32>
+}
+
 // Heads from a computed width and back; slices and concatenations.
 func.func @shapes(%x: !x, %q: !q) -> (!q, !x, tensor<?x?x2x16xf32>, !k, tensor<?x?x4x12xf32>) {
   %e = caa.map(%x) : (!x) -> !x {

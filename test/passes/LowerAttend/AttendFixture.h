@@ -77,6 +77,8 @@ protected:
             round(operand);
           attend.getBody().getArgument(2 + n).setType(pairArgumentType(operand.getType()));
         }
+      for (auto row : attend.getBody().getOps<UnitRowOp>())
+        row.getResult().setType(cast<VectorType>(row.getRow().getType()));
       SmallVector<ReductionAttr> reductions = attend.getReductionList();
       bool oneAxis = llvm::all_of(reductions, [&](ReductionAttr r) { return r.getAxis() == reductions[0].getAxis(); });
       for (auto [r, reduction] : llvm::enumerate(reductions)) {

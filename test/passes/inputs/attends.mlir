@@ -282,3 +282,62 @@ func.func private @over_queries(%q: tensor<?x?x4x8xf32>, %x: tensor<?x?x4x1xf32>
   }
   return %a, %b, %c : tensor<?x?x4x8xf32>, tensor<?x?x1x1xf32>, tensor<?x?x2x8xf32>
 }
+
+// Blocks of 6 keys, those past, ranked by one row each; the own one comes before all of them.
+func.func private @rank_blocks(%q: tensor<?x?x2x8xf32>, %count: tensor<?x?x2x1xi64>, %k: tensor<?x?x1x8xf32>) -> tensor<?x?x2x1xf32>
+    attributes {caa.kernel, caa.fill = ["grid", "count", "grid"]} {
+  %tau = caa.attend queries(%q, %count) keys(%k) heads() reductions [#caa.reduce<kth over keys, count = 1>]
+      : (tensor<?x?x2x8xf32>, tensor<?x?x2x1xi64>, tensor<?x?x1x8xf32>) -> tensor<?x?x2x1xf32> {
+  ^bb0(%i: i64, %j: i64, %qi: vector<8xf32>, %n: i64, %kj: vector<8xf32>):
+    %most = arith.constant 3.0e+38 : f32
+    %five = arith.constant 5 : i64
+    %six = arith.constant 6 : i64
+    %row = caa.unit_row %kj of 6 : vector<8xf32>
+    %d = caa.dot %qi, %row : vector<8xf32>
+    %start = caa.unit_start %j of 6
+    %end = arith.addi %start, %five : i64
+    %past = arith.cmpi sle, %end, %i : i64
+    %bi = arith.floordivsi %i, %six : i64
+    %bj = arith.floordivsi %j, %six : i64
+    %same = arith.cmpi eq, %bi, %bj : i64
+    %causal = arith.cmpi sle, %j, %i : i64
+    %meets = arith.andi %same, %causal : i1
+    %own = caa.unit_any %meets of 6
+    %s = arith.select %own, %most, %d : f32
+    %m = arith.ori %past, %own : i1
+    %first = arith.cmpi eq, %j, %start : i64
+    %once = arith.andi %m, %first : i1
+    caa.yield %s, %once : f32, i1
+  }
+  return %tau : tensor<?x?x2x1xf32>
+}
+
+// Blocks of 5 keys chosen by what their keys give together, in both directions of an adjoint.
+func.func private @chosen_blocks(%q: tensor<?x?x2x8xf32>, %t: tensor<?x?x2x1xf32>, %k: tensor<?x?x2x8xf32>)
+    -> (tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>) attributes {caa.kernel, caa.fill = ["grid", "unit", "grid"]} {
+  %0, %1 = caa.attend queries(%q, %t) keys(%k) heads()
+      reductions [#caa.reduce<sum over keys, value = 0>, #caa.reduce<sum over queries, value = 0>]
+      : (tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>, tensor<?x?x2x8xf32>) -> (tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>) {
+  ^bb0(%i: i64, %j: i64, %qi: vector<8xf32>, %ti: f32, %kj: vector<8xf32>):
+    %zero = arith.constant 0.0 : f32
+    %half = arith.constant 0.5 : f32
+    %d = caa.dot %qi, %kj : vector<8xf32>
+    %causal = arith.cmpi sle, %j, %i : i64
+    %high = arith.cmpf ogt, %d, %zero : f32
+    %both = arith.andi %causal, %high : i1
+    %most = caa.unit_reduce max %d where %causal of 5
+    %sum = caa.unit_reduce sum %d where %causal of 5
+    %mean = caa.unit_reduce mean %d where %both of 5
+    %some = caa.unit_any %both of 5
+    %a = arith.cmpf oge, %most, %ti : f32
+    %b = arith.cmpf oge, %sum, %half : f32
+    %c = arith.cmpf olt, %mean, %ti : f32
+    %e = arith.ori %a, %b : i1
+    %f = arith.andi %some, %c : i1
+    %g = arith.ori %e, %f : i1
+    %m = arith.andi %g, %causal : i1
+    %w = arith.select %m, %d, %zero : f32
+    caa.yield %w, %w : f32, f32
+  }
+  return %0, %1 : tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>
+}
