@@ -9,7 +9,7 @@ using namespace mlir;
 namespace caa::attend {
 
 std::optional<TileSizes> fitTiles(AttendOp attend) {
-  int64_t scores = 0, operations = 0, carried = 0, sums = 0, softmaxes = 0, words = 0, longest = 0;
+  int64_t scores = 0, operations = 0, conditions = 0, carried = 0, sums = 0, softmaxes = 0, words = 0, longest = 0;
   bool fits = true, holdsKeys = false;
   for (Operation &op : attend.getBody().front()) {
     if (auto dot = dyn_cast<DotOp>(op)) {
@@ -19,6 +19,8 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
       ++scores;
     } else if (op.getNumResults() == 1 && isa<FloatType>(op.getResult(0).getType()) && !isa<arith::ConstantOp, arith::SelectOp>(op)) {
       ++operations;
+    } else if (op.getNumResults() == 1 && op.getResult(0).getType().isIntOrIndex() && !isa<arith::ConstantOp>(op)) {
+      ++conditions;
     }
   }
   for (ReductionAttr reduction : attend.getReductionList()) {
@@ -51,7 +53,7 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
   if (longest > 128) // shared memory is the limit
     return TileSizes{64, swept};
   bool isSimple = operations <= 8 && softmaxes <= 1;
-  if (isSimple && operations <= 3 && words == 0 && registers(128) <= 128)
+  if (isSimple && operations <= 3 && conditions <= 6 && words == 0 && registers(128) <= 128)
     return TileSizes{192, 128};
   if (isSimple && registers(128) <= 176)
     return TileSizes{128, 128};
