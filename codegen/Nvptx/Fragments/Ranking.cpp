@@ -7,7 +7,7 @@ using LLVM::ICmpPredicate;
 
 namespace caa::nvptx {
 
-static constexpr int64_t wordsOfMaxima = 64; // registers of a thread for class maxima, two classes each
+static constexpr int64_t wordsOfMaxima = ListRanker::stateRegisters - 1; // of class maxima, two classes each
 static constexpr int64_t mostCapacity = 80, leastCapacity = 16;
 static constexpr int64_t group = 8;          // scores between two looks at how full a list is
 static constexpr int64_t boundRounds = 12, listRounds = 3;
@@ -59,13 +59,31 @@ static Value flip(ThreadCode &code, Value bits) {
 Value ListRanker::ordered(Value number) { return flip(code, code.bitcast(number, code.i32)); }
 Value ListRanker::number(Value ordered) { return code.bitcast(flip(code, ordered), code.f32); }
 
+Value ListRanker::countIf(FCmpPredicate predicate, Value count, Value a, Value b) {
+  StringRef name = predicate == FCmpPredicate::oge ? "ge" : "gt";
+  return code.assembly(("{\n\t.reg .pred %counts;\n\tsetp." + name + ".f32 %counts, $1, $2;\n\t@%counts add.s32 $0, $0, 1;\n\t}").str(),
+                       "=r,f,f,0", code.i32, {a, b, count}, /*isVolatile=*/false);
+}
+
+// Where between `from` and `to` the wanted number of scores is reached, if they lie evenly there: `more` reach `from`, `fewer` reach
+// `to`. Half way in every third round, so that it ends.
+Value ListRanker::guess(Value round, Value from, Value to, Value more, Value fewer, Value wanted) {
+  auto toFloat = [&](Value integer) -> Value { return LLVM::SIToFPOp::create(code.builder, code.loc, code.f32, integer); };
+  Value above = code.fadd(toFloat(code.sub(more, wanted)), code.real(0.5, code.f32)), all = toFloat(code.sub(more, fewer));
+  Value part = code.intrinsic("llvm.nvvm.div.approx.ftz.f", code.f32, {above, all});
+  Value third = LLVM::URemOp::create(code.builder, code.loc, round, code.word(3));
+  part = code.select(code.compare(ICmpPredicate::eq, third, code.word(2)), code.real(0.5, code.f32), part);
+  Value rest = code.fsub(code.real(1, code.f32), part); // no difference of ends: it may overflow
+  return code.fadd(code.fmul(from, rest), code.fmul(to, part));
+}
+
 Value ListRanker::overQuad(Value value, function_ref<Value(Value, Value)> combine) {
   for (int64_t mask : {1, 2})
     value = combine(value, code.shuffleXor(value, mask));
   return value;
 }
 
-Value ListRanker::anyInBlock(Value condition) {
+Value ListRanker::isAnyOpen(Value condition) {
   Value flags = code.offset(memory, 16 * fragments.rows.rows() * strideOf(capacity));
   Value mine = code.select(code.anyInWarp(condition), code.word(1), code.word(0));
   code.when(code.compare(ICmpPredicate::eq, code.lane(), code.word(0)),
@@ -75,7 +93,10 @@ Value ListRanker::anyInBlock(Value condition) {
   for (int64_t warp = 1; warp < fragments.rows.warps; ++warp)
     any = code.bitOr(any, code.loadAs(code.i32, code.offset(flags, 4 * warp)));
   fragments.barrier();
-  return code.compare(ICmpPredicate::ne, any, code.word(0));
+  Value isAny = code.compare(ICmpPredicate::ne, any, code.word(0));
+  if (willSweepAgain)
+    willSweepAgain(isAny);
+  return isAny;
 }
 
 //===-- The first sweep: maxima of classes --------------------------------------------------------------------------===//
@@ -146,34 +167,34 @@ ListRanker::PerRow ListRanker::boundOf(ValueRange maxima, const PerRow &wanted) 
     least.push_back(overQuad(smallest, [&](Value a, Value b) { return code.fminFast(a, b); }));
     most.push_back(overQuad(largest, [&](Value a, Value b) { return code.fmaxFast(a, b); }));
   }
-  // Carried: the round; of each row lower and upper end, and whether it is near enough.
+  // Carried: the round; of each row lower and upper end, how many reach them, and whether the lower end is near enough.
+  constexpr size_t parts = 5;
+  const int64_t classes = 8 * int64_t(words);
   SmallVector<Value> inits{code.word(0)};
   for (size_t row = 0; row < rows; ++row)
-    inits.append({lowest, infinity, code.boolean(false)});
+    inits.append({lowest, most[row], code.word(classes), code.word(0), code.boolean(false)});
   SmallVector<Value> found = code.repeat(inits, [&](ValueRange carried) -> std::pair<Value, SmallVector<Value>> {
-    Value round = carried[0], half = code.real(0.5, code.f32);
-    Value isFirst = code.compare(ICmpPredicate::eq, round, code.word(0)), isSecond = code.compare(ICmpPredicate::eq, round, code.word(1));
+    Value round = carried[0], isFirst = code.compare(ICmpPredicate::eq, round, code.word(0)), yes = code.boolean(true);
     SmallVector<Value> next{code.add(round, code.word(1))};
     Value open = code.boolean(false);
     for (size_t row = 0; row < rows; ++row) {
-      Value from = carried[1 + 3 * row], to = carried[2 + 3 * row], near = carried[3 + 3 * row];
-      Value middle = rounded(code.fadd(code.fmul(from, half), code.fmul(to, half)));
-      middle = code.select(isFirst, least[row], code.select(isSecond, most[row], middle));
-      Value count = code.word(0);
-      for (size_t n = 0; n < words; ++n)
-        for (Value value : {high(maxima[row * words + n]), low(maxima[row * words + n])})
-          count = code.select(code.compare(FCmpPredicate::oge, value, middle), code.add(count, code.word(1)), count);
-      count = overQuad(count, [&](Value a, Value b) { return code.add(a, b); });
+      ValueRange mine = carried.slice(1 + parts * row, parts);
+      Value from = mine[0], to = mine[1], more = mine[2], fewer = mine[3], near = mine[4];
+      // The least is tried first: if too few classes have any score, nothing more is to be found.
+      Value middle = code.select(isFirst, least[row], rounded(guess(round, from, to, more, fewer, wanted[row])));
+      Value highs = code.word(0), lows = code.word(0);
+      for (size_t n = 0; n < words; ++n) {
+        highs = countIf(FCmpPredicate::oge, highs, high(maxima[row * words + n]), middle);
+        lows = countIf(FCmpPredicate::oge, lows, low(maxima[row * words + n]), middle);
+      }
+      Value count = overQuad(code.add(highs, lows), [&](Value a, Value b) { return code.add(a, b); });
       Value enough = code.compare(ICmpPredicate::sge, count, wanted[row]);
-      Value up = code.bitAnd(enough, code.bitXor(near, code.boolean(true)));
-      Value down = code.bitXor(code.bitOr(enough, near), code.boolean(true));
-      Value excess = code.sub(count, wanted[row]);
-      Value close = code.compare(ICmpPredicate::sle, excess, code.shiftRight(wanted[row], 4));
-      // In the first round the least is tried: if too few classes have any score, nothing more is to be found.
-      Value finished = code.bitOr(code.bitAnd(up, close), code.bitAnd(down, isFirst));
-      near = code.bitOr(near, finished);
-      next.append({code.select(up, middle, from), code.select(down, middle, to), near});
-      open = code.bitOr(open, code.bitXor(near, code.boolean(true)));
+      Value up = code.bitAnd(enough, code.bitXor(near, yes)), down = code.bitXor(code.bitOr(enough, near), yes);
+      Value close = code.compare(ICmpPredicate::sle, code.sub(count, wanted[row]), code.shiftRight(wanted[row], 4));
+      near = code.bitOr(near, code.bitOr(code.bitAnd(up, close), code.bitAnd(down, isFirst)));
+      next.append({code.select(up, middle, from), code.select(down, middle, to), code.select(up, count, more),
+                   code.select(down, count, fewer), near});
+      open = code.bitOr(open, code.bitXor(near, yes));
     }
     Value goesOn = code.bitAnd(code.anyInWarp(open), code.compare(ICmpPredicate::slt, next[0], code.word(boundRounds)));
     return {goesOn, next};
@@ -181,7 +202,7 @@ ListRanker::PerRow ListRanker::boundOf(ValueRange maxima, const PerRow &wanted) 
   // Scores were rounded towards zero: one that appears as a negative number is at most one step of bf16 below it.
   PerRow bounds;
   for (size_t row = 0; row < rows; ++row) {
-    Value bound = found[1 + 3 * row], bits = code.bitcast(bound, code.i32);
+    Value bound = found[1 + parts * row], bits = code.bitcast(bound, code.i32);
     Value below = code.bitcast(code.add(bits, code.word(0x10000)), code.f32);
     Value isZero = code.compare(FCmpPredicate::oeq, bound, code.real(0, code.f32));
     below = code.select(isZero, code.bitcast(code.integer(int32_t(0x80010000), code.i32), code.f32), below);
@@ -215,8 +236,8 @@ SmallVector<Value> ListRanker::showToLists(ValueRange ends, const PerRow &bounds
   return next;
 }
 
-// The wanted-th largest of what the four lists of a row hold; `otherwise` where they hold fewer. Ends where exactly as many as wanted
-// reach the middle, or where no number lies between (docs: EmitRanking of the CPU does the same).
+// The wanted-th largest of what the four lists of a row hold; `otherwise`, which all exceed, where they hold fewer. Ends where exactly
+// as many as wanted reach the middle, or where no number lies between, as on the CPU (codegen/Cpu/EmitRanking.cpp).
 ListRanker::PerRow ListRanker::selectFromLists(const PerRow &counts, const PerRow &wanted, const PerRow &otherwise) {
   const size_t rows = rowCount();
   Value lowest = code.real(-HUGE_VAL, code.f32), infinity = code.real(HUGE_VAL, code.f32);
@@ -251,20 +272,22 @@ ListRanker::PerRow ListRanker::selectFromLists(const PerRow &counts, const PerRo
   PerRow largest = overLists(SmallVector<Value>(rows, lowest),
                              [&](size_t, Value score, Value carried) { return code.fmaxFast(score, carried); });
   PerRow enough;
+  constexpr size_t parts = 5;
   SmallVector<Value> inits{code.word(0)};
   for (size_t row = 0; row < rows; ++row) {
     largest[row] = overQuad(largest[row], [&](Value a, Value b) { return code.fmaxFast(a, b); });
-    enough.push_back(code.compare(ICmpPredicate::sge, overQuad(counts[row], add), wanted[row]));
-    // `from` is reached by at least as many as wanted (-inf is by all), `to` by fewer.
+    Value all = overQuad(counts[row], add);
+    enough.push_back(code.compare(ICmpPredicate::sge, all, wanted[row]));
+    // The lower end is reached by at least as many as wanted (all exceed the bound, -inf fills up behind), the upper one by fewer.
     Value above = number(code.add(ordered(largest[row]), code.word(1)));
-    inits.append({otherwise[row], above, code.bitXor(enough[row], code.boolean(true))});
+    inits.append({otherwise[row], above, all, code.word(0), code.bitXor(enough[row], code.boolean(true))});
   }
   SmallVector<Value> found = code.repeat(inits, [&](ValueRange carried) -> std::pair<Value, SmallVector<Value>> {
-    Value early = code.compare(ICmpPredicate::slt, carried[0], code.word(valueRounds)), half = code.real(0.5, code.f32);
+    Value round = carried[0], early = code.compare(ICmpPredicate::slt, round, code.word(valueRounds));
     PerRow middles;
     for (size_t row = 0; row < rows; ++row) {
-      Value from = carried[1 + 3 * row], to = carried[2 + 3 * row];
-      Value byValue = code.fadd(code.fmul(from, half), code.fmul(to, half));
+      ValueRange mine = carried.slice(1 + parts * row, parts);
+      Value from = mine[0], to = mine[1], byValue = guess(round, from, to, mine[2], mine[3], wanted[row]);
       Value between = code.bitAnd(code.compare(FCmpPredicate::ogt, byValue, from), code.compare(FCmpPredicate::olt, byValue, to));
       Value a = ordered(from), b = ordered(to);
       // Rounded up, without overflow.
@@ -272,26 +295,27 @@ ListRanker::PerRow ListRanker::selectFromLists(const PerRow &counts, const PerRo
       middles.push_back(code.select(code.bitAnd(between, early), byValue, byBits));
     }
     PerRow reached = overLists(SmallVector<Value>(rows, code.word(0)), [&](size_t row, Value score, Value sum) {
-      return code.select(code.compare(FCmpPredicate::oge, score, middles[row]), code.add(sum, code.word(1)), sum);
+      return countIf(FCmpPredicate::oge, sum, score, middles[row]);
     });
-    SmallVector<Value> next{code.add(carried[0], code.word(1))};
+    SmallVector<Value> next{code.add(round, code.word(1))};
     Value open = code.boolean(false), yes = code.boolean(true);
     for (size_t row = 0; row < rows; ++row) {
-      Value from = carried[1 + 3 * row], to = carried[2 + 3 * row], done = carried[3 + 3 * row];
+      ValueRange mine = carried.slice(1 + parts * row, parts);
+      Value from = mine[0], to = mine[1], done = mine[4];
       Value count = overQuad(reached[row], add), isUp = code.compare(ICmpPredicate::sge, count, wanted[row]);
       Value up = code.bitAnd(isUp, code.bitXor(done, yes)), down = code.bitXor(code.bitOr(isUp, done), yes);
       from = code.select(up, middles[row], from), to = code.select(down, middles[row], to);
       Value exact = code.bitAnd(up, code.compare(ICmpPredicate::eq, count, wanted[row]));
       Value neighbours = code.compare(ICmpPredicate::sge, code.add(ordered(from), code.word(1)), ordered(to));
       done = code.bitOr(done, code.bitOr(exact, neighbours));
-      next.append({from, to, done});
+      next.append({from, to, code.select(up, count, mine[2]), code.select(down, count, mine[3]), done});
       open = code.bitOr(open, code.bitXor(done, yes));
     }
     return {code.anyInWarp(open), next};
   });
   PerRow from;
   for (size_t row = 0; row < rows; ++row)
-    from.push_back(found[1 + 3 * row]);
+    from.push_back(found[1 + parts * row]);
   PerRow answers = least(from);
   for (size_t row = 0; row < rows; ++row)
     answers[row] = code.select(enough[row], answers[row], otherwise[row]);
@@ -305,6 +329,7 @@ FailureOr<ListRanker::Search> ListRanker::searchLists(Search search, const PerRo
   SmallVector<Value> inits{code.word(0)};
   llvm::append_range(inits, search.bound);
   llvm::append_range(inits, search.open);
+  inits.push_back(code.boolean(true));
   SmallVector<Value> found = code.repeat(inits, [&](ValueRange carried) -> std::pair<Value, SmallVector<Value>> {
     PerRow bound(carried.slice(1, rows)), open(carried.slice(1 + rows, rows)), limits, starts;
     for (size_t row = 0; row < rows; ++row) {
@@ -319,30 +344,30 @@ FailureOr<ListRanker::Search> ListRanker::searchLists(Search search, const PerRo
       status = failure();
       return {code.boolean(false), SmallVector<Value>(carried)};
     }
-    PerRow counts, overflown;
+    PerRow counts, stillOpen;
+    Value any = code.boolean(false);
     for (size_t row = 0; row < rows; ++row) {
       Value bytes = code.sub((*ends)[row], starts[row]);
       counts.push_back(code.shiftRight(bytes, 2));
       Value full = code.select(code.compare(ICmpPredicate::sgt, bytes, code.word(4 * (capacity - group))), code.word(1), code.word(0));
       full = overQuad(full, [&](Value a, Value b) { return code.bitOr(a, b); });
-      overflown.push_back(code.compare(ICmpPredicate::ne, full, code.word(0)));
+      stillOpen.push_back(code.bitAnd(open[row], code.compare(ICmpPredicate::ne, full, code.word(0))));
+      any = code.bitOr(any, stillOpen.back());
     }
+    any = isAnyOpen(any);
     PerRow answers = selectFromLists(counts, wanted, bound);
     SmallVector<Value> next{code.add(carried[0], code.word(1))};
-    Value any = code.boolean(false);
     for (size_t row = 0; row < rows; ++row)
       next.push_back(code.select(open[row], answers[row], bound[row]));
-    for (size_t row = 0; row < rows; ++row) {
-      next.push_back(code.bitAnd(open[row], overflown[row]));
-      any = code.bitOr(any, next.back());
-    }
+    llvm::append_range(next, stillOpen);
+    next.push_back(any);
     Value isLast = code.compare(ICmpPredicate::eq, next[0], code.word(listRounds));
-    return {code.bitAnd(anyInBlock(any), code.bitXor(isLast, code.boolean(true))), next};
+    return {code.bitAnd(any, code.bitXor(isLast, code.boolean(true))), next};
   });
   if (failed(status))
     return failure();
   ArrayRef<Value> all(found);
-  return Search{PerRow(all.slice(1, rows)), PerRow(all.slice(1 + rows, rows))};
+  return Search{PerRow(all.slice(1, rows)), PerRow(all.slice(1 + rows, rows)), all.back()};
 }
 
 //===-- More sweeps: counting ---------------------------------------------------------------------------------------===//
@@ -403,7 +428,7 @@ FailureOr<ListRanker::Search> ListRanker::searchByCounting(Search search, const 
       next.append({from, to});
       any = code.bitOr(any, code.compare(ICmpPredicate::ugt, code.sub(to, from), code.word(1)));
     }
-    return {anyInBlock(any), next};
+    return {isAnyOpen(any), next};
   });
   if (failed(status))
     return failure();
@@ -425,16 +450,13 @@ FailureOr<Fragment> ListRanker::threshold(tile::ThresholdOp op, ValueRange state
     none.push_back(code.compare(ICmpPredicate::slt, count, code.index(1)));
     wanted.push_back(code.toWord(code.maximum(code.minimum(count, code.index(INT32_MAX)), code.index(1))));
   }
-  Search search{boundOf(state.drop_back(), wanted), PerRow(rowCount(), code.boolean(true))};
+  Search search{boundOf(state.drop_back(), wanted), PerRow(rowCount(), code.boolean(true)), {}};
   FailureOr<Search> listed = searchLists(search, wanted, again);
   if (failed(listed))
     return failure();
-  Value any = code.boolean(false);
-  for (Value open : listed->open)
-    any = code.bitOr(any, open);
   LogicalResult status = success();
   PerRow answers = code.choose(
-      anyInBlock(any), ValueRange(listed->bound).getTypes(),
+      listed->anyOpen, ValueRange(listed->bound).getTypes(),
       [&]() -> SmallVector<Value> {
         FailureOr<Search> counted = searchByCounting(*listed, wanted, again);
         if (succeeded(counted))

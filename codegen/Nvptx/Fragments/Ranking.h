@@ -20,6 +20,8 @@ public:
   /// first sweep to its end. `capacity`: scores in the list of one thread and row, a multiple of 8.
   ListRanker(ThreadCode &code, Fragments &fragments, Value memory, int64_t capacity);
 
+  /// Registers of a thread that the first sweep carries.
+  static constexpr int64_t stateRegisters = 65;
   static int64_t bytes(RowLayout rows, int64_t capacity);
   /// The capacity for which `available` bytes are enough, as much as is of use; below 16 (too little) 0. For top-k with
   /// k = sqrt(T), 48 is ample up to T = 4k and 80 up to T = 16k.
@@ -29,12 +31,16 @@ public:
   SmallVector<Value> show(tile::RankOp op, ValueRange state, const Fragment &scores, const Fragment *members) override;
   mlir::FailureOr<Fragment> threshold(tile::ThresholdOp op, ValueRange state, const Fragment &counts, Again again) override;
 
+  /// Called, if set, behind every sweep that runs again, as soon as it is known whether another one will (i1, the same in all threads).
+  std::function<void(Value)> willSweepAgain;
+
 private:
   /// One value for each row that a thread holds, in the order of Rx1 tiles.
   using PerRow = SmallVector<Value>;
   /// What is known of rows: `bound` is reached by at least as many scores as wanted (or is -inf); `open`: is not the answer yet.
   struct Search {
     PerRow bound, open;
+    Value anyOpen; ///< in the block
   };
 
   size_t rowCount() const { return size_t(2 * fragments.rows.strips); }
@@ -42,9 +48,12 @@ private:
   Value score(const Fragment &scores, const Fragment *members, size_t row, int64_t block, int64_t column);
   Value ordered(Value number); ///< integers that compare like the numbers
   Value number(Value ordered);
+  /// count + (a `predicate` b), in two instructions.
+  Value countIf(mlir::LLVM::FCmpPredicate predicate, Value count, Value a, Value b);
+  Value guess(Value round, Value from, Value to, Value more, Value fewer, Value wanted);
   Value overQuad(Value value, llvm::function_ref<Value(Value, Value)> combine);
-  /// Whether the i1 holds in any thread that holds rows; two barriers.
-  Value anyInBlock(Value condition);
+  /// Whether the i1 holds in any thread that holds rows, so that there is another sweep; two barriers.
+  Value isAnyOpen(Value condition);
 
   PerRow boundOf(ValueRange maxima, const PerRow &wanted);
   SmallVector<Value> showToLists(ValueRange ends, const PerRow &bounds, const Fragment &scores, const Fragment *members);

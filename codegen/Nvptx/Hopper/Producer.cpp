@@ -180,7 +180,7 @@ void KernelEmitter::emitProducer() {
   pendingPosition = Variable(code, code.i32), pendingBody = Variable(code, code.i32), pendingHead = Variable(code, code.word(0));
   Value tickets = frame.counters();
   Variable ticket(code, drawTicket(tickets));
-  Variable have(code, code.word(0)), held(code, code.word(0)), commandParity(code, code.word(0));
+  Variable have(code, code.word(0)), held(code, code.word(0)), swept(code, code.word(0)), commandParity(code, code.word(0));
   Value count = code.toWord(frame.items());
 
   Block *draw = code.newBlock();
@@ -199,7 +199,7 @@ void KernelEmitter::emitProducer() {
   for (auto op : plan.kernel.getOps<tile::ItemOp>())
     scope.setScalar(op.getItem(), item);
   emitAhead(scope, plan.kernel.getBody().front(), plan.producerOps, false);
-  held.set(code.word(0));
+  held.set(code.word(0)), swept.set(code.word(0));
   Block *sweepStart = code.newBlock(); // a kernel that ranks comes here again
   code.jump(sweepStart);
   code.enter(sweepStart);
@@ -265,6 +265,12 @@ void KernelEmitter::emitProducer() {
   code.enter(some);
   issueStage(scope, code.word(1));
   if (plan.threshold) {
+    // No threshold is known after one sweep: the second one needs no word.
+    Block *ask = code.newBlock();
+    Value isFirst = code.compare(ICmpPredicate::eq, swept.get(), code.word(0));
+    swept.set(code.word(1));
+    branch(isFirst, sweepStart, ask);
+    code.enter(ask);
     waitBarrier(code, at(plan.commandBarrier()), commandParity.get());
     commandParity.set(code.bitXor(commandParity.get(), code.word(1)));
     Value again = code.assembly("ld.shared.b32 $0, [$1];", "=r,r,~{memory}", code.i32, {at(plan.commandSlot())});

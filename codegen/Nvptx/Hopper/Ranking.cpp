@@ -36,7 +36,7 @@ void KernelEmitter::emitRank(Scope &scope, tile::RankOp rank) {
     variable.set(value);
 }
 
-/// The producer waits for this after every sweep that had tiles.
+/// The producer waits for this after the second sweep of an item that has tiles, and each one after that.
 void KernelEmitter::sendCommand(Value again) {
   Value first = code.compare(ICmpPredicate::eq, code.thread(), code.word(128));
   code.assembly("@$2 st.shared.b32 [$0], $1;", "r,r,b,~{memory}", {at(plan.commandSlot()), again, first});
@@ -67,15 +67,12 @@ SmallVector<Value> KernelEmitter::emitThreshold(Scope &item, Value any) {
   };
   SmallVector<Value> state = runRanking(item, ranker->start(ranking), show, any);
   Fragment counts{plan.threshold.getCounts().getType(), item.elements(plan.threshold.getCounts())};
-  auto command = [&](int64_t again) {
-    code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] { sendCommand(code.word(again)); });
+  ranker->willSweepAgain = [&](Value more) {
+    code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] { sendCommand(code.select(more, code.word(1), code.word(0))); });
   };
-  auto again = [&](ValueRange from, Ranker::Show how) -> FailureOr<SmallVector<Value>> {
-    command(1);
-    return runRanking(item, from, how, any);
-  };
+  auto again = [&](ValueRange from, Ranker::Show how) -> FailureOr<SmallVector<Value>> { return runRanking(item, from, how, any); };
   FailureOr<Fragment> result = ranker->threshold(plan.threshold, state, counts, again);
-  command(0);
+  ranker->willSweepAgain = nullptr;
   if (failed(result)) {
     values->failed = true;
     return {code.real(0, code.f32), code.real(0, code.f32)};
