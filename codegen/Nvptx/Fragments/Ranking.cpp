@@ -10,7 +10,7 @@ namespace caa::nvptx {
 static constexpr int64_t wordsOfMaxima = ListRanker::stateRegisters - 1; // of class maxima, two classes each
 static constexpr int64_t mostCapacity = 80, leastCapacity = 16;
 static constexpr int64_t group = 8;          // scores between two looks at how full a list is
-static constexpr int64_t boundRounds = 12, listRounds = 3;
+static constexpr int64_t boundRounds = 8, listRounds = 3;
 static constexpr int64_t valueRounds = 24;   // then bisection goes by bits, which ends
 static constexpr uint32_t lowestPair = 0xff80ff80; // -inf, -inf
 
@@ -190,7 +190,7 @@ ListRanker::PerRow ListRanker::boundOf(ValueRange maxima, const PerRow &wanted) 
       Value count = overQuad(code.add(highs, lows), [&](Value a, Value b) { return code.add(a, b); });
       Value enough = code.compare(ICmpPredicate::sge, count, wanted[row]);
       Value up = code.bitAnd(enough, code.bitXor(near, yes)), down = code.bitXor(code.bitOr(enough, near), yes);
-      Value close = code.compare(ICmpPredicate::sle, code.sub(count, wanted[row]), code.shiftRight(wanted[row], 4));
+      Value close = code.compare(ICmpPredicate::sle, code.sub(count, wanted[row]), code.shiftRight(wanted[row], 3));
       near = code.bitOr(near, code.bitOr(code.bitAnd(up, close), code.bitAnd(down, isFirst)));
       next.append({code.select(up, middle, from), code.select(down, middle, to), code.select(up, count, more),
                    code.select(down, count, fewer), near});
