@@ -480,6 +480,15 @@ bool Planner::layOut() {
   int64_t ones = plan.folds.empty() ? 0 : 4096;
   int64_t free = sharedLimit - small - ones - plan.stagingBytes * plan.warpgroups;
   int64_t wanted = plan.columns >= 128 ? 2 : 3;
+  int64_t lists = 0;
+  if (plan.threshold) { // room for its lists is worth more than tiles ahead
+    RowLayout layout{4 * plan.warpgroups, 1, 16, 64};
+    plan.listCapacity = ListRanker::capacityFor(layout, free - plan.heldBytes - wanted * plan.stageBytes);
+    if (!plan.listCapacity)
+      return refuse("shared memory has no room for the lists of its ranking");
+    lists = llvm::alignTo(ListRanker::bytes(layout, plan.listCapacity), 16);
+    free -= lists;
+  }
   for (plan.heldBuffers = 2; plan.heldBuffers; --plan.heldBuffers) {
     plan.stages = std::min((free - plan.heldBuffers * plan.heldBytes) / plan.stageBytes, mostStages);
     if (plan.stages >= wanted || (plan.heldBuffers == 1 && plan.stages >= 2))
@@ -491,14 +500,6 @@ bool Planner::layOut() {
   plan.stagingOffset = plan.stageOffset + plan.stages * plan.stageBytes;
   plan.onesOffset = plan.stagingOffset + plan.stagingBytes * plan.warpgroups;
   plan.listOffset = plan.onesOffset + ones;
-  int64_t lists = 0;
-  if (plan.threshold) {
-    RowLayout layout{4 * plan.warpgroups, 1, 16, 64};
-    plan.listCapacity = ListRanker::capacityFor(layout, sharedLimit - small - plan.listOffset);
-    if (!plan.listCapacity)
-      return refuse("shared memory has no room for the lists of its ranking");
-    lists = llvm::alignTo(ListRanker::bytes(layout, plan.listCapacity), 16);
-  }
   plan.barrierOffset = plan.listOffset + lists;
 
   // The registers of a multiprocessor, by warpgroups; a producer that computes much needs more than one that counts.
