@@ -1,5 +1,8 @@
 """Compiling, calling and evaluating models in the end-to-end tests, and comparing tensors."""
+import hashlib
 import json
+import os
+import pathlib
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -22,8 +25,8 @@ class ModelTest(FolderTest):
         self.count = getattr(self, "count", 0) + 1
         return self.folder / f"{self.count}{suffix}"
 
-    def compile(self, model, sets=(), exports=(), **options):
-        """Compiles a model file (a name in models/, or the text of one) and returns the .so's path."""
+    def compile(self, model, sets=(), exports=(), target="cpu", **options):
+        """Compiles a model file (a name in models/, or the text of one) for a target and returns the .so's path."""
         if "\n" in model:
             source = self.fresh(".mdl")
             source.write_text(model.replace('use "', f'use "{MODELS}/'))
@@ -35,8 +38,18 @@ class ModelTest(FolderTest):
             flags += ["--export", name]
             for vector, shape in vectors.items():
                 flags += ["--arg", f"{vector}={shape}"]
-        run("caac", source, "-o", library, "--target", "cpu", *flags, **options)
-        return library
+        kept = self.kept_library(source, target, flags)
+        if kept is not None and kept.exists():
+            return kept
+        run("caac", source, "-o", kept or library, "--target", target, *flags, **options)
+        return kept or library
+
+    @staticmethod
+    def kept_library(source, target, flags):
+        """Where $CAA_LIBRARIES keeps what was compiled, for machines without the compiler; none if it is not set."""
+        folder = os.environ.get("CAA_LIBRARIES")
+        text = "\0".join([source.read_text().replace(str(SOURCE), ""), target, *flags])
+        return folder and pathlib.Path(folder) / (hashlib.sha256(text.encode()).hexdigest()[:16] + ".so")
 
     def tokens(self, tokens):
         """Writes token rows as a token file."""
@@ -53,19 +66,20 @@ class ModelTest(FolderTest):
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
         return path
 
-    def call(self, library, name, inputs, gradients=None, oracle=False):
+    def call(self, library, name, inputs, gradients=None, oracle=False, device="cpu"):
         """caa-run call: every tensor of the answer by name."""
         out = self.fresh(".safetensors")
         flags = ["--oracle"] if oracle else []
         if gradients is not None:
             flags += ["--grad-outputs", self.save(f32(gradients))]
-        run("caa-run", "call", library, name, "--inputs", self.save(f32(inputs)), "--outputs", out, *flags)
+        run("caa-run", "call", library, name, "--inputs", self.save(f32(inputs)), "--outputs", out, "--device", device, *flags)
         return load_file(out)
 
-    def evaluate(self, library, weights, tokens):
+    def evaluate(self, library, weights, tokens, device="cpu"):
         """caa-run eval on rows of tokens: loss, logits and d_<parameter>."""
         out = self.fresh(".safetensors")
-        run("caa-run", "eval", library, "--weights", self.save(f32(weights)), "--tokens", self.tokens(tokens), "--dump", out)
+        run("caa-run", "eval", library, "--weights", self.save(f32(weights)), "--tokens", self.tokens(tokens), "--dump", out,
+            "--device", device)
         return load_file(out)
 
     def parameters(self, library):

@@ -27,6 +27,10 @@ def repeat_heads(x, heads):
     return jnp.repeat(x, heads // x.shape[1], axis=1)
 
 
+def linear(x, weight):
+    return x @ weight.T
+
+
 def scores(q, k):
     """<q_i, k_j> per head: [heads, T, T]."""
     return jnp.einsum("ihd,jhd->hij", q, repeat_heads(k, q.shape[1]))
@@ -91,8 +95,8 @@ def caa(p, q, k, v, x, cfg, **_):
     least, most = cfg.get("caa.least", 256), cfg.get("caa.most", 512)
     ramp, c = cfg.get("caa.ramp", 32), cfg.get("caa.c", 1)
     s = scores(q, k) / jnp.sqrt(width)
-    hidden = jax.nn.silu(x @ p["gate_in.weight"].T)
-    z = (hidden @ p["gate_out.weight"].T + p["gate_out.bias"]).reshape(length, heads, 2)
+    hidden = jax.nn.silu(linear(x, p["gate_in.weight"]))
+    z = (linear(hidden, p["gate_out.weight"]) + p["gate_out.bias"]).reshape(length, heads, 2)
     g = jax.nn.sigmoid(8 * jnp.tanh(z[..., 0] / 8))
     w = least + (most - least) * jax.nn.sigmoid(z[..., 1])
     near = mixed(weights(s, soft_window(w, ramp, length)), v, heads)
@@ -102,7 +106,7 @@ def caa(p, q, k, v, x, cfg, **_):
 
 
 def gated(p, q, k, v, x, **_):
-    gate = jax.nn.sigmoid(x @ p["g_proj.weight"].T).reshape(len(q), q.shape[1], v.shape[2])
+    gate = jax.nn.sigmoid(linear(x, p["g_proj.weight"])).reshape(len(q), q.shape[1], v.shape[2])
     return gate * dense(p, q, k, v)
 
 

@@ -1,0 +1,97 @@
+"""Every attention of models/ on a GPU: output and all gradients against float64, for each target that the GPU runs.
+
+An error may be twice that of the same formula with bf16 operands and fp32 softmax (JAX), plus one bf16 rounding. Queries and
+keys lie on a grid on which scores are exact, so that all sides select the same keys.
+"""
+import sys
+import unittest
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import gpu_harness
+from gpu_harness import Bf16Products, attentions
+
+from harness import ModelTest, error, grid
+
+DIM = 64
+ONE_ROUNDING = 2.0**-9
+LENGTHS = (1, 2, 63, 64, 65, 129, 257, 600, 1000)
+# model, attention, the vectors that it takes beside v, its parameters by shape, constants
+CASES = {
+    "dense": ("qwen_dense", "qk", {}, {}),
+    "local": ("qwen_local", "qk", {}, {"local.w": 200}),
+    "caa": ("qwen_caa", "qkx", {"gate_in.weight": lambda h, d: (DIM // 8, DIM), "gate_out.weight": lambda h, d: (2 * h, DIM // 8),
+                                "gate_out.bias": lambda h, d: (2 * h,)}, {}),
+    "gated": ("gated", "qkx", {"g_proj.weight": lambda h, d: (h * d, DIM)}, {}),
+    "streaming": ("streaming", "qk", {}, {"streaming.w": 100}),
+    "sink": ("sink_logit", "qk", {"z": lambda h, d: (h, 1)}, {}),
+    "alibi": ("alibi", "qk", {}, {}),
+}
+
+
+def definition(name, cfg):
+    def run(inputs, parameters):
+        return getattr(attentions, name)(parameters, cfg=cfg, **inputs)
+
+    def all_of(inputs, parameters, d_out):
+        out, pull = jax.vjp(run, inputs, parameters)
+        d_inputs, d_parameters = pull(d_out)
+        return {"out": out, **{"d_" + n: d for n, d in {**d_inputs, **d_parameters}.items()}}
+
+    return all_of
+
+
+class AttentionsOnTheGpu(ModelTest):
+    def compare(self, name, target, heads, kv_heads, width, length):
+        model, vectors, parameter_shapes, cfg = CASES[name]
+        generator = np.random.default_rng()
+        shapes = {"q": (heads, width), "k": (kv_heads, width), "v": (kv_heads, width), "x": (1, DIM)}
+        shapes = {n: s for n, s in shapes.items() if n in vectors + "v"}
+        library = self.compile(model, [f"{n}={v}" for n, v in cfg.items()], [(name, {n: f"{h}x{w}" for n, (h, w) in shapes.items()})], target)
+        if not gpu_harness.targets():
+            return []
+        bf16 = lambda x: np.asarray(jnp.asarray(x, jnp.bfloat16), np.float64)  # noqa: E731
+        inputs = {n: grid(generator, (length, *s)) if n in "qk" else bf16(generator.normal(size=(length, *s))) for n, s in shapes.items()}
+        parameters = {n: bf16(generator.normal(size=shape(heads, width)) * 0.3) for n, shape in parameter_shapes.items()}
+        d_out = bf16(generator.normal(size=(length, heads, width)))
+        batched = {n: (x[None, :, 0] if n == "x" else x[None]) for n, x in inputs.items()}
+        found = self.call(library, name, batched | parameters, {"out": d_out[None]}, device="cuda")
+        again = self.call(library, name, batched | parameters, {"out": d_out[None]}, device="cuda")
+        flat = {n: jnp.asarray(x[:, 0] if n == "x" else x) for n, x in inputs.items()}
+        weights = {n: jnp.asarray(w) for n, w in parameters.items()}
+        exact = jax.jit(definition(name, cfg))(flat, weights, jnp.asarray(d_out))
+        with Bf16Products():
+            plain = jax.jit(definition(name, cfg))(*jax.tree.map(lambda x: x.astype(jnp.float32), (flat, weights, jnp.asarray(d_out))))
+        faults = []
+        for tensor, value in exact.items():
+            actual = found[tensor] if tensor[2:] in parameters else found[tensor][0]
+            natural = 1e-2 * np.linalg.norm(d_out) if tensor != "out" else 0  # of gradients that cancel
+            try:
+                was, limit = error(actual, value, natural), 2 * error(plain[tensor], value, natural) + ONE_ROUNDING
+                if was > limit:
+                    faults.append(f"{tensor} {was:.2g} > {limit:.2g}")
+            except AssertionError as fault:
+                faults.append(f"{tensor} {fault}")
+            if not np.array_equal(found[tensor], again[tensor]):
+                faults.append(f"{tensor} differs from run to run")
+        return [f"{target} {name} {heads}/{kv_heads} heads of {width}, length {length}: {', '.join(faults)}"] if faults else []
+
+    def check_all(self, name):
+        faults = []
+        for target in gpu_harness.targets() or ["sm_80", "sm_90a"]:
+            for heads, kv_heads, width in ((2, 2, 64), (4, 2, 64), (2, 1, 128)):
+                for length in LENGTHS:
+                    faults += self.compare(name, target, heads, kv_heads, width, length)
+        self.assertFalse(faults, "\n".join(faults))
+        if not gpu_harness.targets():
+            self.skipTest("compiled, but there is no GPU here")
+
+
+for case in CASES:
+    setattr(AttentionsOnTheGpu, f"test_{case}_forward_and_backward", lambda self, name=case: self.check_all(name))
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False).result
+    sys.exit(1 if not result.wasSuccessful() else gpu_harness.SKIPPED if result.skipped else 0)
