@@ -57,7 +57,7 @@ def main():
         num_hidden_layers=1 + max(int(n.split(".")[2]) for n in shapes if n.startswith("model.layers.")),
         num_attention_heads=shapes["model.layers.0.self_attn.q_proj.weight"][0] // width,
         num_key_value_heads=shapes["model.layers.0.self_attn.k_proj.weight"][0] // width,
-        rope_theta=1e6, rms_norm_eps=1e-6, tie_word_embeddings=True, attention_bias=False)
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6}, rms_norm_eps=1e-6, tie_word_embeddings=True, attention_bias=False)
     rows, length = map(int, options.tokens.split("x"))
     tokens = generator.integers(0, vocab, (rows, length))
     with tempfile.TemporaryDirectory() as name:
