@@ -1,7 +1,7 @@
 """The dense model on a GPU against Hugging Face's Qwen3ForCausalLM in bf16: loss, and the cosine of every gradient with fp32's.
 
     build/bin/caac models/qwen_dense.mdl -o small.so --set vocab=4096 --set layers=4 --set kv_heads=4
-    python3 bench/hf_qwen3.py small.so [--tokens 2x512]
+    python3 bench/hf_qwen3.py small.so [--tokens ROWSxCONTEXT]
 
 Ours passes where the loss is within 1e-3 of Hugging Face's bf16 loss and each cosine is at least 0.999, or not more than 1e-3 below
 the cosine of Hugging Face's own bf16 gradient. Needs PyTorch with CUDA, transformers and safetensors; CAA_RUN is the path of caa-run.
@@ -43,7 +43,7 @@ def cosine(a, b):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library")
-    parser.add_argument("--tokens", default="2x512")
+    parser.add_argument("--tokens", default="2x1024", help="rows and the model's context")
     options = parser.parse_args()
     listing = json.loads(subprocess.run([RUN, "inspect", options.library, "--json"], check=True, capture_output=True, text=True).stdout)
     shapes = {p["name"]: p["shape"] for p in listing["parameters"]}

@@ -66,10 +66,10 @@ class ModelTest(FolderTest):
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, path)
         return path
 
-    def call(self, library, name, inputs, gradients=None, oracle=False, device="cpu"):
+    def call(self, library, name, inputs, gradients=None, oracle=False, device="cpu", flags=()):
         """caa-run call: every tensor of the answer by name."""
         out = self.fresh(".safetensors")
-        flags = ["--oracle"] if oracle else []
+        flags = [*flags, *(["--oracle"] if oracle else [])]
         if gradients is not None:
             flags += ["--grad-outputs", self.save(f32(gradients))]
         run("caa-run", "call", library, name, "--inputs", self.save(f32(inputs)), "--outputs", out, "--device", device, *flags)
