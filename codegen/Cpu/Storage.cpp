@@ -166,13 +166,17 @@ void KernelPlan::assignSlots(Block &block) {
       }
     }
     if (auto choice = dyn_cast<scf::IfOp>(op))
-      for (OpResult result : choice.getResults())
+      for (OpResult result : choice.getResults()) {
+        if (!tileOf(result))
+          continue;
+        const Slot slot = slots[result]; // a copy: the next insertion may move the map's entries
         for (Region *region : choice.getRegions()) {
           Value value = region->front().getTerminator()->getOperand(result.getResultNumber());
-          if (tileOf(result) && isComputed(value) && value.getParentBlock() == &region->front() && value.hasOneUse() &&
+          if (isComputed(value) && value.getParentBlock() == &region->front() && value.hasOneUse() &&
               layouts.of(value) == layouts.of(result))
-            slots[value] = slots[result];
+            slots[value] = slot;
         }
+      }
     if (!isa<tile::MapOp>(op))
       for (Region &region : op.getRegions())
         if (!region.empty()) {

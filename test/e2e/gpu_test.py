@@ -12,7 +12,7 @@ from programs import run
 
 SIZES = ["vocab=512", "dim=256", "layers=2", "heads=4", "kv_heads=2", "ffn=512", "context=256", "train.batch=6", "train.steps=20",
          "train.optimizer.lr=1e-3", "train.schedule=cosine(warmup = 2)"]
-CAA = ["caa.least=16", "caa.most=64", "caa.ramp=4"]
+CAA = ["caa.least=16", "caa.most=63.3", "caa.ramp=4"]  # widths start at 39.65: at 40 every row would sit on a kink
 SKIPPED = 77  # what ctest takes for it
 
 

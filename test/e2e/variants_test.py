@@ -119,7 +119,7 @@ model with_drawn = qwen3(mix = drawn)
 
         def drawn(p, q, k, v, x, **_):
             i, head = np.arange(len(q)), np.arange(HEADS)
-            lucky = (attentions.random(i[None, :, None], -attentions.delta(len(q))[None], head[:, None, None], 7) < 0.3) & attentions.causal(len(q))
+            lucky = (attentions.random(i[None, :, None], (i[None, :] - i[:, None])[None], head[:, None, None], 7) < 0.3) & attentions.causal(len(q))
             w = 3 + 9 * jax.nn.sigmoid(x @ p["reach.weight"].T)
             near = attentions.soft_window(w, 4, len(q)) * (i % 3 > 0)
             n = (jnp.sum(lucky, -1) + jnp.sum(near, -1)).T

@@ -140,8 +140,16 @@ void PortableEmitter::multiplyF32(const Operand &a, const Place &b, bool transpo
           high.push_back(one.high), low.push_back(one.low);
         auto c = MutableArrayRef(sum.values).slice(Fragments::pairIndex(sum.type, strip, block, 0, 0), 4);
         StringRef name = "llvm.nvvm.mma.m16n8k8.row.col.tf32";
-        multiply(code, name, low, {first.high, second.high}, c);
-        multiply(code, name, high, {first.low, second.low}, c);
+        // A score must have the same bits with its operands' roles swapped (a ranking and its adjoint): the two small products
+        // are added to each other first.
+        auto small = [&](ArrayRef<Value> rowParts, ArrayRef<Value> columnParts) {
+          SmallVector<Value> sums(4, code.real(0, code.f32));
+          multiply(code, name, rowParts, columnParts, sums);
+          return sums;
+        };
+        SmallVector<Value> one = small(low, {first.high, second.high}), other = small(high, {first.low, second.low});
+        for (int64_t n = 0; n < 4; ++n)
+          c[n] = code.fadd(c[n], code.fadd(one[n], other[n]));
         multiply(code, name, high, {first.high, second.high}, c);
       }
     }
