@@ -118,6 +118,7 @@ def main():
     import result_rows
 
     medians = {}
+    flops = {(width, length): 2.0 * TOKENS * HEADS * length * width for width in (64, 128) for length in LENGTHS}
     for width in (64, 128):
         for length in LENGTHS:
             sides = rivals(width, length, options.flex and (width, length) == (64, 4096))
@@ -128,13 +129,10 @@ def main():
             for side in [*sides, *(side for _ in range(options.rounds) for side in sides)]:  # the first round warms up
                 times[side].append(sides[side]())
             for side, runs in times.items():
-                medians[side, width, length] = tuple(statistics.median(run[n] for run in runs[1:]) for n in (0, 1))
-    flops = {(width, length): 2.0 * TOKENS * HEADS * length * width for width in (64, 128) for length in LENGTHS}
-    for (side, width, length), (forward, backward) in medians.items():
-        work = flops[width, length] / 1e9
-        cudnn = medians["cudnn", width, length]
-        print(f"d {width:3} T {length:5} {side:20} forward {forward:7.3f} ms {work / forward:5.0f} TFLOP/s {cudnn[0] / forward:5.2f}x cuDNN   "
-              f"backward {backward:7.3f} ms {2.5 * work / backward:5.0f} TFLOP/s {cudnn[1] / backward:5.2f}x", flush=True)
+                forward, backward = medians[side, width, length] = tuple(statistics.median(run[n] for run in runs[1:]) for n in (0, 1))
+                work, cudnn = flops[width, length] / 1e9, medians["cudnn", width, length]
+                print(f"d {width:3} T {length:5} {side:20} forward {forward:7.3f} ms {work / forward:5.0f} TFLOP/s {cudnn[0] / forward:5.2f}x cuDNN   "
+                      f"backward {backward:7.3f} ms {2.5 * work / backward:5.0f} TFLOP/s {cudnn[1] / backward:5.2f}x", flush=True)
     figures = []
     for library, rival in (("dense_d64_sm90a", "cudnn"), ("dense_d128_sm90a", "cudnn"), ("dense_d64_portable", "fa2")):
         width = LIBRARIES[library][2]
