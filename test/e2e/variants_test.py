@@ -231,7 +231,7 @@ model with_chosen = qwen3(mix = chosen)
                             ({"branch_norm": True}, norms), ({"branch_kv": True, "c": 1000}, own),
                             ({"nope": True, "unit": 8}, {}), ({"fixed_gate": True, "overlap": False}, {"gate_bias": (HEADS, 1)})):
             cfg = {"caa.least": 6, "caa.most": 20, "caa.ramp": 4, "theta": 1e4} | {"caa." + n: v for n, v in more.items()}
-            self.compare(sketch("caa_ablations"), ("plain_q", "plain_k", "v", "x"), gate | extra, cfg, attentions.caa_ablations, "caa", reads=["position"],
+            self.compare("caa_ablations", ("plain_q", "plain_k", "v", "x"), gate | extra, cfg, attentions.caa_ablations, "caa", reads=["position"],
                          draw=draw, lengths=(1, 2, 65) if extra == {} and "overlap" not in more else (65,))
 
     def test_fast_dense(self):

@@ -157,7 +157,7 @@ TEST(Ablations, compileInAllCombinationsOfTokenSelection) {
     for (int k = 0; k < 5; ++k)
       if (mask >> k & 1)
         options.sets.push_back(std::string("caa.") + switches[k]);
-    std::unique_ptr<Outcome> outcome = compile(inputs + "/caa_ablations.mdl", options);
+    std::unique_ptr<Outcome> outcome = compile(models + "/caa_ablations.mdl", options);
     EXPECT_TRUE(outcome->good) << outcome->text;
   }
 }
