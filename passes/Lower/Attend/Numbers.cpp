@@ -1,5 +1,6 @@
 // Arithmetic on bounds: emitted (and folded where possible), or done at once.
 #include "passes/Lower/Attend/Numbers.h"
+#include "passes/Lower/Attend/ScalarCloner.h"
 
 #include "dialect/Caa/CaaDialect.h"
 #include "mlir/IR/Matchers.h"
@@ -32,13 +33,7 @@ Value RuntimeNumbers::apply(Operation *op, ArrayRef<Value> operands) {
   Operation *clone = op->clone();
   clone->setLoc(location);
   clone->setOperands(operands);
-  SmallVector<Value> folded;
-  if (succeeded(builder.tryFold(clone, folded))) {
-    clone->destroy();
-    return folded.front();
-  }
-  builder.insert(clone);
-  return clone->getResult(0);
+  return insertFolded(builder, clone);
 }
 
 Value RuntimeNumbers::multipleBelow(Value a, int64_t k) {

@@ -21,6 +21,16 @@ bool isConstant(Value value, double expected) {
   return false;
 }
 
+Value insertFolded(OpBuilder &builder, Operation *op, unsigned result) {
+  SmallVector<Value> folded; // stays empty if the op changed in place: a constant moved to the right, for one
+  if (succeeded(builder.tryFold(op, folded)) && !folded.empty()) {
+    op->destroy();
+    return folded[result];
+  }
+  builder.insert(op);
+  return op->getResult(result);
+}
+
 Value ScalarCloner::constant(Location location, TypedAttr value) {
   return arith::ConstantOp::create(builder, location, value);
 }
@@ -82,14 +92,7 @@ Value ScalarCloner::copy(Operation *op, unsigned result) {
   IRMapping mapping;
   for (Value operand : op->getOperands())
     mapping.map(operand, get(operand));
-  Operation *clone = op->clone(mapping);
-  SmallVector<Value> folded;
-  if (succeeded(builder.tryFold(clone, folded))) {
-    clone->destroy();
-    return folded[result];
-  }
-  builder.insert(clone);
-  return clone->getResult(result);
+  return insertFolded(builder, op->clone(mapping), result);
 }
 
 } // namespace caa::attend

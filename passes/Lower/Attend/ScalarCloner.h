@@ -37,6 +37,9 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> copies;
 };
 
+/// Inserts `op`, which stands nowhere yet, or destroys it if it folds. Gives its value, or what it folded to.
+mlir::Value insertFolded(mlir::OpBuilder &builder, mlir::Operation *op, unsigned result = 0);
+
 /// Whether `value` is the constant `expected` (of integers, truth values and floats).
 bool isConstant(mlir::Value value, double expected);
 
