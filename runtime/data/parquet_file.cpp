@@ -1,11 +1,11 @@
 // Loading libcaa_parquet.so, and its C interface as values.
 #include "runtime/data/parquet_file.h"
 
+#include "runtime/base/plugin.h"
 #include "runtime/parquet/parquet_api.h"
 
 #include <array>
 #include <cerrno>
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 namespace caa {
@@ -13,36 +13,21 @@ namespace {
 
 using Message = std::array<char, 1024>;
 
-struct Plugin {
-  const caa_parquet_api *api = nullptr;
-  std::string missing; // why there is none
-};
-
 /// The library stays loaded until the process ends.
-Plugin loadPlugin() {
-  std::error_code code;
-  auto program = std::filesystem::read_symlink("/proc/self/exe", code);
-  Path path = program.parent_path().parent_path() / "lib" / "caa" / "libcaa_parquet.so";
-  if (!std::filesystem::exists(path, code))
-    return {nullptr,
-            fmt::format("this caa-run was built without Parquet, because Apache Arrow was missing; install it "
-                        "(`scripts/install.sh`, or `pip install pyarrow`), then configure and build again: {} is "
-                        "what the build makes of it",
-                        path.string())};
-  void *handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle)
-    return {nullptr, fmt::format("Parquet needs Apache Arrow, which does not load (was it removed since the build? "
-                                 "`scripts/install.sh` installs it): {}",
-                                 ::dlerror())};
-  auto query = reinterpret_cast<caa_parquet_fn>(::dlsym(handle, "caa_parquet"));
-  const caa_parquet_api *api = query ? query() : nullptr;
-  if (!api || api->version != CAA_PARQUET_VERSION)
-    return {nullptr, fmt::format("{} belongs to another version of caa-run: build both again", path.string())};
-  return {api, {}};
+Result<const caa_parquet_api *> load() {
+  CAA_TRY(void *symbol, loadPlugin("caa_parquet", "caa_parquet",
+                                   "this caa-run was built without Parquet, because Apache Arrow was missing; install "
+                                   "it (`scripts/install.sh`, or `pip install pyarrow`), then configure and build again",
+                                   "Parquet needs Apache Arrow, which does not load (was it removed since the build? "
+                                   "`scripts/install.sh` installs it)"));
+  const caa_parquet_api *api = reinterpret_cast<caa_parquet_fn>(symbol)();
+  if (api->version != CAA_PARQUET_VERSION)
+    return foreignPlugin("caa_parquet");
+  return api;
 }
 
-const Plugin &plugin() {
-  static const Plugin loaded = loadPlugin();
+const Result<const caa_parquet_api *> &plugin() {
+  static const auto loaded = load();
   return loaded;
 }
 
@@ -59,9 +44,9 @@ Result<ParquetFile> ParquetFile::open(const Path &path) {
     return fileError("open", path, ENOENT);
   if (std::filesystem::is_directory(status))
     return inputError(fmt::format("{}: error: it is a folder: name the files in it", path.string()));
-  const auto *api = plugin().api;
-  if (!api)
-    return inputError(fmt::format("{}: error: {}", path.string(), plugin().missing));
+  if (!plugin())
+    return inputError(fmt::format("{}: error: {}", path.string(), plugin().error().message));
+  const caa_parquet_api *api = *plugin();
   caa_parquet_file *file = nullptr;
   Message message{};
   if (api->open(path.c_str(), column, &file, message.data(), message.size()) != 0)
@@ -72,16 +57,16 @@ Result<ParquetFile> ParquetFile::open(const Path &path) {
   return opened;
 }
 
-uint64_t ParquetFile::groupCount() const { return uint64_t(plugin().api->group_count(file_.get())); }
+uint64_t ParquetFile::groupCount() const { return uint64_t((*plugin())->group_count(file_.get())); }
 
 ParquetFile::Group ParquetFile::group(uint64_t index) const {
   int64_t stored = 0, text = 0;
-  plugin().api->group_size(file_.get(), int64_t(index), &stored, &text);
+  (*plugin())->group_size(file_.get(), int64_t(index), &stored, &text);
   return {uint64_t(stored), uint64_t(text)};
 }
 
 Result<ParquetFile::Rows> ParquetFile::rows(uint64_t group) const {
-  const auto *api = plugin().api;
+  const caa_parquet_api *api = *plugin();
   caa_parquet_rows *rows = nullptr;
   Message message{};
   if (api->open_rows(file_.get(), int64_t(group), &rows, message.data(), message.size()) != 0)
@@ -99,7 +84,7 @@ Result<bool> ParquetFile::Rows::read(size_t bytes, std::vector<std::string> &tex
   };
   int more = 0;
   Message message{};
-  if (plugin().api->read(rows_.get(), bytes, take, &texts, &more, message.data(), message.size()) != 0)
+  if ((*plugin())->read(rows_.get(), bytes, take, &texts, &more, message.data(), message.size()) != 0)
     return fault(path_, message);
   return more != 0;
 }

@@ -29,9 +29,9 @@ struct Executor::Run {
   int64_t size(caa_size value, int64_t rows) const { return sizeIn(plan, image, value, rows); }
 
   Status bind(const Bindings &bindings);
-  void command(const caa_command &command, int64_t rows, int64_t firstRow);
+  Status command(const caa_command &command, int64_t rows, int64_t firstRow);
   void kernel(const caa_command &command, int64_t rows, int64_t firstRow);
-  void product(const caa_command &command, int64_t rows, int64_t firstRow);
+  Status product(const caa_command &command, int64_t rows, int64_t firstRow);
 };
 
 Status Executor::Run::bind(const Bindings &bindings) {
@@ -113,11 +113,11 @@ void Executor::Run::kernel(const caa_command &command, int64_t rows, int64_t fir
     self.threads_.split(grid, work);
 }
 
-void Executor::Run::product(const caa_command &command, int64_t rows, int64_t firstRow) {
+Status Executor::Run::product(const caa_command &command, int64_t rows, int64_t firstRow) {
   auto operand = [&](int index) {
     return reinterpret_cast<float *>(at(image.operands()[command.first_operand + index], firstRow));
   };
-  runProduct(self.threads_, {.m = size(command.m, rows),
+  return runProduct(self.threads_, {.m = size(command.m, rows),
                              .n = size(command.n, rows),
                              .k = size(command.k, rows),
                              .transposeA = command.transpose_a != 0,
@@ -132,7 +132,7 @@ void Executor::Run::product(const caa_command &command, int64_t rows, int64_t fi
                              .ldc = command.ldc});
 }
 
-void Executor::Run::command(const caa_command &command, int64_t rows, int64_t firstRow) {
+Status Executor::Run::command(const caa_command &command, int64_t rows, int64_t firstRow) {
   auto start = std::chrono::steady_clock::now();
   auto operand = [&](int index) { return at(image.operands()[command.first_operand + index], firstRow); };
   switch (command.kind) {
@@ -140,7 +140,7 @@ void Executor::Run::command(const caa_command &command, int64_t rows, int64_t fi
     kernel(command, rows, firstRow);
     break;
   case CAA_COMMAND_PRODUCT:
-    product(command, rows, firstRow);
+    CAA_CHECK(product(command, rows, firstRow));
     break;
   case CAA_COMMAND_FILL: {
     std::byte *to = operand(0);
@@ -159,6 +159,7 @@ void Executor::Run::command(const caa_command &command, int64_t rows, int64_t fi
   if (self.observer_)
     self.observer_(size_t(&command - image.commands().data()), rows,
                    std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return {};
 }
 
 Status Executor::reserve(const EntryPlan &plan) {
@@ -180,9 +181,8 @@ Status Executor::run(const EntryPlan &plan, const Bindings &bindings) {
   CAA_CHECK(run.bind(bindings));
   if (poison_)
     poison(arena_.data(), arena_.size());
-  return forEachCommand(plan, run.image, [&](const caa_command &command, int64_t rows, int64_t firstRow) -> Status {
-    run.command(command, rows, firstRow);
-    return {};
+  return forEachCommand(plan, run.image, [&](const caa_command &command, int64_t rows, int64_t firstRow) {
+    return run.command(command, rows, firstRow);
   });
 }
 

@@ -1,6 +1,9 @@
 // dlopen, one symbol, and addresses relative to the image.
 #include "runtime/engine/library.h"
 
+#include "runtime/engine/products.h"
+
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
@@ -23,11 +26,24 @@ Result<Isa> machineIsa() {
   return inputError("this processor has no AVX2: compiled models need AVX2 with FMA, or AVX-512");
 }
 
+/// Whether the processor's entries have matrix products.
+static bool hasProducts(const Image &image) {
+  auto entries = image.entries();
+  return std::any_of(entries.begin(), entries.end(), [&](const caa_entry &entry) {
+    auto commands = image.commands().subspan(entry.first_command, entry.command_count);
+    return entry.target == CAA_TARGET_CPU && std::any_of(commands.begin(), commands.end(), [](const caa_command &one) {
+             return one.kind == CAA_COMMAND_PRODUCT;
+           });
+  });
+}
+
 Result<Library> Library::load(Image image) {
   if (!image.hasTarget(CAA_TARGET_CPU))
     return image.error("it holds no code for the CPU: compile it with `--target cpu`");
   Library library;
   CAA_TRY(library.isa_, machineIsa());
+  if (hasProducts(image))
+    CAA_CHECK(loadProducts()); // now, not in the first step
   auto absolute = std::filesystem::absolute(image.path());
   void *handle = dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)

@@ -5,38 +5,20 @@
 // second pool of spinning threads competes with ours.)
 #pragma once
 
+#include "runtime/base/result.h"
 #include "runtime/engine/threads.h"
-
-#include <cstdint>
-#include <string_view>
+#include "runtime/products/products_api.h"
 
 namespace caa {
 
-/// C = alpha op(A) op(B) + beta C, row-major; op(A) is [m, k], op(B) is [k, n]. With transposeA, A is stored [k, m];
-/// with transposeB, B is stored [n, k]. Row strides are in elements. With beta 0, C need not hold numbers.
-struct Product {
-  int64_t m = 0, n = 0, k = 0;
-  bool transposeA = false, transposeB = false;
-  float alpha = 1, beta = 0;
-  const float *a = nullptr;
-  int64_t lda = 0;
-  const float *b = nullptr;
-  int64_t ldb = 0;
-  float *c = nullptr;
-  int64_t ldc = 0;
-};
+/// Loads the library, once: an error that names the package where it is missing. Products do so by themselves; whoever
+/// will need one can learn early whether it works.
+Result<const ProductsApi *> loadProducts();
 
-/// What a library of products offers: the runtime's table of functions.
-struct ProductLibrary {
-  std::string_view name;
-  void (*product)(const Product &product); // on the calling thread alone
-};
-const ProductLibrary &productLibrary();
-
-/// The whole product, on all threads.
-void runProduct(Threads &threads, const Product &product);
+/// The whole product, on all threads. An error only where the library is missing.
+Status runProduct(Threads &threads, const Product &product);
 
 /// Floating-point operations a second of a large product on these threads, measured now (about 0.1 s).
-double measureProductPeak(Threads &threads);
+Result<double> measureProductPeak(Threads &threads);
 
 } // namespace caa
