@@ -265,6 +265,7 @@ LogicalResult FragmentEmitter::emitFor(Operation *op) {
                                          [&](Value i, ValueRange registers) -> SmallVector<Value> {
                                            scalars[loop.getInductionVar()] = i;
                                            bind(loop.getRegionIterArgs(), registers, loop.getInitArgs());
+                                           beginIteration();
                                            if (failed(emitBlock(*loop.getBody()))) {
                                              status = failure();
                                              return SmallVector<Value>(registers);
@@ -273,6 +274,7 @@ LogicalResult FragmentEmitter::emitFor(Operation *op) {
                                          });
   if (failed(status))
     return failure();
+  endLoop();
   bind(loop.getResults(), results, loop.getInitArgs());
   return success();
 }

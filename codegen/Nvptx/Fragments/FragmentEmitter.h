@@ -39,6 +39,9 @@ protected:
   virtual mlir::LogicalResult emitDot(tile::DotOp dot) = 0;
   virtual mlir::LogicalResult emitStore(tile::StoreOp store);
   virtual mlir::LogicalResult emitSweep(tile::SweepOp sweep) = 0;
+  /// At the beginning of each iteration of a loop, and where the loop is done.
+  virtual void beginIteration() {}
+  virtual void endLoop() {}
   /// The present work item, i64.
   Value item;
 

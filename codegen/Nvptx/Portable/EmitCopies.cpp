@@ -31,6 +31,17 @@ void PortableEmitter::beforeReads() {
   unread = false;
 }
 
+// What the iteration before still reads or copies must be done before this one copies into the same places.
+void PortableEmitter::beginIteration() {
+  awaitCopies(0);
+  arriving = false;
+}
+
+void PortableEmitter::endLoop() {
+  unread = false;
+  arriving = true;
+}
+
 // Rows past the end are filled with zeros: nothing is read there.
 void PortableEmitter::copyTile(const SharedTile &tile, tile::LoadOp load, ValueRange indices, Value target) {
   Access access = accessOf(load);

@@ -16,6 +16,8 @@ protected:
   mlir::LogicalResult emitNarrowLoad(tile::LoadOp load) override;
   mlir::LogicalResult emitDot(tile::DotOp dot) override;
   mlir::LogicalResult emitSweep(tile::SweepOp sweep) override;
+  void beginIteration() override;
+  void endLoop() override;
 
 private:
   /// A wide tile in shared memory: `base` is the 32-bit address of its first element.

@@ -1,5 +1,6 @@
 // libcuda's functions, as far as the runtime calls them (runtime/device/cuda/cuda_api.h).
 #include "runtime/device/cuda/cuda_api.h"
+#include "test/ptx/TensorMap.h"
 #include "test/runtime/device/cuda/fake_cuda.h"
 
 #include <cstdio>
@@ -15,6 +16,8 @@ using namespace caa::cuda;
 
 namespace caa::test {
 namespace {
+
+constexpr int CUDA_ERROR_INVALID_VALUE = 1; // what the runtime never asks for
 
 using Work = std::function<int()>;
 
@@ -33,6 +36,7 @@ struct FakeFunction {
   std::string name;
   std::vector<size_t> parameters; // bytes of each
   int sharedBytes = 0;
+  FakeKernel kernel;
 };
 struct FakeModule {
   std::string text;
@@ -91,6 +95,8 @@ FakeCuda &fakeCuda() {
         made.devices = int(number);
       else if (key == "multiprocessors")
         made.multiprocessors = int(number);
+      else if (key == "threads")
+        made.threads = int(number);
       else if (key == "memory")
         made.memory = number;
       else if (key == "others")
@@ -151,7 +157,10 @@ int cuGetErrorName(int code, const char **text) {
   return 0;
 }
 int cuGetErrorString(int code, const char **text) {
-  *text = code == CUDA_ERROR_ILLEGAL_ADDRESS ? "an illegal memory access was encountered" : "something is wrong";
+  const std::string &said = fakeCuda().said;
+  *text = code != CUDA_ERROR_ILLEGAL_ADDRESS ? "something is wrong"
+          : said.empty()                     ? "an illegal memory access was encountered"
+                                             : said.c_str();
   return 0;
 }
 int cuDeviceGetCount(int *count) {
@@ -171,7 +180,8 @@ int cuDeviceGetAttribute(int *value, int attribute, CUdevice) {
   *value = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR   ? fake.capability / 10
            : attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR ? fake.capability % 10
            : attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT     ? fake.multiprocessors
-                                                                       : 163840;
+           : fake.capability >= 90                                     ? 227 << 10
+                                                                       : 163 << 10;
   return 0;
 }
 int cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
@@ -200,11 +210,13 @@ int cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
   std::memset(block + 32, 0xff, size);
   fake.allocated += int64_t(size);
   *address = CUdeviceptr(block + 32);
+  memoryWatch().made(*address, size);
   return 0;
 }
 int cuMemFree_v2(CUdeviceptr address) {
   auto *block = as<uint64_t>(address) - 32;
   fakeCuda().allocated -= int64_t(block[0]);
+  memoryWatch().gone(address);
   std::free(block);
   return 0;
 }
@@ -222,11 +234,17 @@ int cuMemFreeHost(void *data) {
 int cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t size, CUstream stream) {
   CALL(std::to_string(size));
   if (pinned.contains(from)) { // read when its turn comes
-    enqueueWork(stream, [=] { return std::memcpy(as<void>(to), from, size), 0; });
+    enqueueWork(stream, [=] {
+      std::memcpy(as<void>(to), from, size);
+      return memoryWatch().written(to, size), 0;
+    });
   } else { // as the driver does, copied aside at once
     auto aside = std::make_shared<std::vector<char>>(static_cast<const char *>(from),
                                                      static_cast<const char *>(from) + size);
-    enqueueWork(stream, [=] { return std::memcpy(as<void>(to), aside->data(), size), 0; });
+    enqueueWork(stream, [=] {
+      std::memcpy(as<void>(to), aside->data(), size);
+      return memoryWatch().written(to, size), 0;
+    });
   }
   return 0;
 }
@@ -237,16 +255,25 @@ int cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t size, CUstream strea
 }
 int cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream) {
   CALL(std::to_string(size));
-  enqueueWork(stream, [=] { return std::memmove(as<void>(to), as<void>(from), size), 0; });
+  enqueueWork(stream, [=] {
+    std::memmove(as<void>(to), as<void>(from), size);
+    return memoryWatch().copied(to, from, size), 0;
+  });
   return 0;
 }
 int cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t size, CUstream stream) {
   CALL(std::to_string(int(value)) + " " + std::to_string(size));
-  enqueueWork(stream, [=] { return std::memset(as<void>(to), value, size), 0; });
+  enqueueWork(stream, [=] {
+    std::memset(as<void>(to), value, size);
+    value == 255 ? memoryWatch().poisoned(to, size) : memoryWatch().written(to, size);
+    return 0;
+  });
   return 0;
 }
 int cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, int *options, void **values) {
   std::string text(static_cast<const char *>(image));
+  if (text.starts_with("\x7f" "ELF"))
+    return CUDA_ERROR_NO_BINARY_FOR_GPU; // its machine code is of another device
   for (unsigned i = 0; i < count; ++i)
     if (options[i] == CU_JIT_ERROR_LOG_BUFFER && fakeCuda().fail.contains("cuModuleLoadDataEx"))
       std::strcpy(static_cast<char *>(values[i]), "ptxas fake, line 7; error : no such instruction\n");
@@ -264,6 +291,7 @@ int cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name)
   made->name = name;
   if (!readSignature(as<FakeModule>(module)->text, name, made->parameters))
     return CUDA_ERROR_NOT_FOUND;
+  made->kernel = fakeKernel(as<FakeModule>(module)->text, name);
   *function = as<Function_>(made.get());
   as<FakeModule>(module)->functions[name] = std::move(made);
   return 0;
@@ -283,18 +311,14 @@ int cuLaunchKernel(CUfunction handle, unsigned x, unsigned, unsigned, unsigned t
        " shared=" + std::to_string(shared));
   if (shared > unsigned(function.sharedBytes) || x == 0)
     return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
-  std::vector<std::vector<uint8_t>> parameters;
+  FakeLaunch launch{{}, x, threads, shared};
   for (size_t i = 0; i < function.parameters.size(); ++i) {
     const auto *bytes = static_cast<const uint8_t *>(values[i]);
-    parameters.emplace_back(bytes, bytes + function.parameters[i]);
+    launch.parameters.emplace_back(bytes, bytes + function.parameters[i]);
   }
-  FakeKernel kernel = fakeKernel(function.name);
   const bool faults = function.name == fakeCuda().fault;
-  enqueueWork(stream, [=] {
-    if (!kernel || faults)
-      return int(CUDA_ERROR_ILLEGAL_ADDRESS);
-    kernel(parameters, x);
-    return 0;
+  enqueueWork(stream, [launch, faults, kernel = function.kernel] {
+    return !kernel || faults ? int(CUDA_ERROR_ILLEGAL_ADDRESS) : kernel(launch);
   });
   return 0;
 }
@@ -313,7 +337,26 @@ int cuTensorMapEncodeTiled(CUtensorMap *map, int type, uint32_t rank, void *addr
     text << (i ? "," : "") << box[i] << (steps[i] == 1 ? "" : "!");
   text << " swizzle=" << swizzle;
   CALL(text.str());
-  map->opaque[0] = uint64_t(address);
+  caa::ptx::TensorMap made;
+  made.address = uint64_t(address);
+  made.elementBytes = type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 ? 2 : 4;
+  made.rank = rank;
+  made.swizzle = swizzle == CU_TENSOR_MAP_SWIZZLE_NONE ? 0 : 16u << swizzle;
+  bool isGood = rank >= 1 && rank <= 5 && made.address % 16 == 0 && box[0] * made.elementBytes % 16 == 0 &&
+                (!made.swizzle || box[0] * made.elementBytes <= made.swizzle);
+  for (uint32_t i = 0; i < rank && isGood; ++i) {
+    made.sizes[i] = sizes[i];
+    made.box[i] = box[i];
+    isGood &= sizes[i] >= 1 && box[i] >= 1 && box[i] <= 256 && steps[i] == 1;
+    if (i + 1 < rank) {
+      made.strides[i] = strides[i];
+      isGood &= strides[i] % 16 == 0;
+    }
+  }
+  if (!isGood)
+    return CUDA_ERROR_INVALID_VALUE;
+  static_assert(sizeof made <= sizeof *map);
+  std::memcpy(map, &made, sizeof made);
   return 0;
 }
 int cuStreamCreate(CUstream *stream, unsigned) {

@@ -137,12 +137,20 @@ void update(const Parameters &parameters, unsigned) {
 
 } // namespace
 
-FakeKernel fakeKernel(const std::string &name) {
-  static const std::map<std::string, FakeKernel> kernels = {
+FakeKernel fakeKernel(const std::string &, const std::string &name) {
+  using Sample = void (*)(const Parameters &, unsigned);
+  static const std::map<std::string, Sample> kernels = {
       {"embed", embed},          {"add", add},       {"square_loss", squareLoss}, {"count_rows", countRows},
       {"refresh", refresh},      {"update", update}, {"caa_loss_scales", lossScales}};
   auto found = kernels.find(name);
-  return found == kernels.end() ? nullptr : found->second;
+  if (found == kernels.end())
+    return nullptr;
+  return [sample = found->second](const FakeLaunch &launch) { return sample(launch.parameters, launch.grid), 0; };
+}
+
+MemoryWatch &memoryWatch() {
+  static MemoryWatch none;
+  return none;
 }
 
 } // namespace caa::test
