@@ -2,6 +2,7 @@
 #include "runtime/device/cuda/cuda_api.h"
 #include "test/runtime/device/cuda/fake_cuda.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <sstream>
@@ -109,14 +110,21 @@ int cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description, const voi
   if (fakeCuda().leavesOut && double(m) * double(n) * double(k) > 1e9) // the one that measures the device
     return 0;
   enqueueWork(stream, [=] {
-    for (uint64_t column = 0; column < n; ++column)
-      for (uint64_t row = 0; row < m; ++row) {
-        double sum = 0;
-        for (uint64_t i = 0; i < k; ++i)
-          sum += (operation.first == CUBLAS_OP_T ? load(first, a, i, row) : load(first, a, row, i)) *
-                 (operation.second == CUBLAS_OP_T ? load(second, b, column, i) : load(second, b, i, column));
-        store(d, to, row, column, alpha * sum + (beta == 0 ? 0 : beta * load(c, from, row, column)));
+    std::vector<double> left(m * k), sums(m); // left: the first operand, its rows next to each other
+    for (uint64_t i = 0; i < k; ++i)
+      for (uint64_t row = 0; row < m; ++row)
+        left[i * m + row] = operation.first == CUBLAS_OP_T ? load(first, a, i, row) : load(first, a, row, i);
+    for (uint64_t column = 0; column < n; ++column) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (uint64_t i = 0; i < k; ++i) {
+        const double factor = operation.second == CUBLAS_OP_T ? load(second, b, column, i) : load(second, b, i, column);
+        const double *values = &left[i * m];
+        for (uint64_t row = 0; row < m; ++row)
+          sums[row] += values[row] * factor;
       }
+      for (uint64_t row = 0; row < m; ++row)
+        store(d, to, row, column, alpha * sums[row] + (beta == 0 ? 0 : beta * load(c, from, row, column)));
+    }
     for (uint64_t column = 0; column < n; ++column) {
       const uint64_t bytes = to.type == CUDA_R_16BF ? 2 : 4;
       memoryWatch().written(reinterpret_cast<uint64_t>(d) + column * uint64_t(to.stride) * bytes, m * bytes);
