@@ -35,6 +35,7 @@ struct LaneCopy {
   uint32_t lane = 0, group = 0; // the group counts commits of the lane
   uint32_t to = 0, size = 0, read = 0;
   uint64_t from = 0;
+  uint32_t clock = 0; // the warp's at the first arrival that follows the copy; 0 if there is none
 };
 
 /// A product of wgmma that is under way.

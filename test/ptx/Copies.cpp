@@ -34,7 +34,7 @@ void copy(Warp &warp, const Instruction &instruction, uint32_t lanes) {
     if (read)
       warp.block->global(from, size, false);
     warp.block->shared.expect(to >> 32 ? ~0u : uint32_t(to), size, warp.by(uint32_t(lane)));
-    warp.copies.push_back({uint32_t(lane), warp.copyGroups[lane], uint32_t(to), size, read, from});
+    warp.copies.push_back({uint32_t(lane), warp.copyGroups[lane], uint32_t(to), size, read, from, 0});
   });
 }
 
@@ -46,7 +46,11 @@ void finishCopies(Warp &warp, uint32_t lane, uint32_t end) {
     uint8_t bytes[16] = {};
     if (one.read)
       std::memcpy(bytes, reinterpret_cast<const void *>(one.from), one.read);
+    const uint32_t now = warp.known.at[warp.index];
+    if (one.clock)
+      warp.known.at[warp.index] = one.clock;
     warp.block->shared.arrive(one.to, bytes, one.size, warp.by(lane), 0);
+    warp.known.at[warp.index] = now;
     return true;
   });
 }
@@ -86,8 +90,11 @@ void decodeWait(Decoder &decoder) {
 
 /// The lane's arrival at a barrier in shared memory when its copies have come; they come when nothing else goes on.
 void arriveAfterCopies(Warp &warp, const Instruction &instruction, uint32_t lanes) {
-  Clocks at = warp.known;
+  const Clocks at = warp.known;
   ++warp.known.at[warp.index];
+  for (LaneCopy &one : warp.copies)
+    if ((lanes >> one.lane) & 1 && !one.clock)
+      one.clock = at.at[warp.index];
   struct Arrival {
     uint32_t lane, address, groups;
   };
@@ -99,15 +106,12 @@ void arriveAfterCopies(Warp &warp, const Instruction &instruction, uint32_t lane
     arrivals.push_back({uint32_t(lane), uint32_t(address), ++warp.copyGroups[lane]});
   });
   warp.block->late.push_back([&warp, at, arrivals] {
-    Clocks now = warp.known;
-    warp.known = at; // what comes was written before the arrival
     for (const Arrival &one : arrivals) {
       finishCopies(warp, one.lane, one.groups);
       MemoryBarrier &barrier = warp.block->barrierAt(one.address);
       barrier.gathering.join(at);
       warp.block->arriveOn(barrier, 1);
     }
-    warp.known = now;
   });
 }
 
