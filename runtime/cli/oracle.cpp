@@ -34,8 +34,8 @@ Result<CallTensors> runOracle(const Image &image, const CallRequest &call) {
   for (const auto &[name, tensor] : call.parameters)
     request.parameters[name] = toReference(tensor);
   request.gradients = call.gradients;
-  if (call.outGradient)
-    request.outputGradients["out"] = toReference(*call.outGradient);
+  for (const auto &[name, tensor] : call.outGradients)
+    request.outputGradients[name] = toReference(tensor);
   request.lossGradients = call.lossGradients;
   CAA_TRY(auto response, reference::interpret(*program, std::move(request)));
 

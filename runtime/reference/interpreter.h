@@ -16,7 +16,7 @@ struct Request {
   std::map<std::string, Tensor> inputs;     ///< by name: [batch, length, heads, width]; tokens as numbers
   std::map<std::string, Tensor> parameters; ///< by name, in their stored shape
   bool gradients = false;
-  std::map<std::string, Tensor> outputGradients; ///< of "out" (an export)
+  std::map<std::string, Tensor> outputGradients; ///< of an export's results, by name
   std::map<std::string, double> lossGradients;   ///< of each loss
 };
 

@@ -55,8 +55,9 @@ struct EntryCall {
     const CallTensor *tensor = nullptr;
     if (auto found = request.inputs.find(name); found != request.inputs.end())
       tensor = &found->second;
-    else if (name == "d_out" && request.outGradient)
-      tensor = &*request.outGradient;
+    else if (name.starts_with("d_"))
+      if (auto found = request.outGradients.find(name.substr(2)); found != request.outGradients.end())
+        tensor = &found->second;
     // The gradient of a named loss: 0 unless given.
     if (!tensor && name.starts_with("d_") && !value.per_token && bytes.size() == sizeof(float)) {
       auto given = request.lossGradients.find(name.substr(2));

@@ -28,7 +28,7 @@ struct CallRequest {
   CallTensors inputs;     // [batch, length, heads, width] each; tokens, doc, position as [batch, length, 1, 1]
   CallTensors parameters; // those that the export uses, by the image's names; from the file, else initialised
   bool gradients = false;
-  std::optional<CallTensor> outGradient;       // shaped as `out`
+  CallTensors outGradients;                    // of every output, by its name; 0 where not given
   std::map<std::string, double> lossGradients; // 0 unless given
 };
 
@@ -36,7 +36,7 @@ struct CallRequest {
 Result<CallRequest> readCall(const Image &image, caa_target target, const std::string &name, const Path &inputs,
                              const std::optional<Path> &gradOutputs, uint64_t seed, Threads &threads);
 
-/// `out`, named losses, and with gradients d_<input> and d_<parameter>. Shapes are [batch, length, heads, width].
+/// The outputs (`out`, and `out.1`, ... of an export that returns several), named losses, and with gradients d_<input> and d_<parameter>. Shapes are [batch, length, heads, width].
 Result<CallTensors> runCall(Model &model, const CallRequest &request);
 
 /// Writes tensors in the shapes of the command line: a vector of one head has no head axis.

@@ -146,11 +146,18 @@ private:
     CAA_TRY(auto file, TensorFile::open(path));
     CAA_CHECK(entryOf(request_.name + ".gradient"));
     request_.gradients = true;
+    CallTensors &out = request_.outGradients;
+    for (const caa_value &value : image_.valuesOf(*entry_))
+      if (value.direction == CAA_OUTPUT) {
+        Shape shape = {request_.batch, request_.length, value.heads, value.width};
+        out[std::string(image_.text(value.name))] = {shape, std::vector<float>(size_t(elementCount(shape))), {}};
+      }
     for (const TensorView &tensor : file.tensors()) {
-      if (tensor.name == "out" || tensor.name == "d_out") {
+      const std::string name = tensor.name.starts_with("d_") ? tensor.name.substr(2) : tensor.name;
+      if (out.contains(name)) {
         for (const caa_value &value : image_.valuesOf(*entry_))
-          if (image_.text(value.name) == "out") {
-            CAA_TRY(request_.outGradient, read(file, tensor, value));
+          if (value.direction == CAA_OUTPUT && image_.text(value.name) == name) {
+            CAA_TRY(out[name], read(file, tensor, value));
           }
         continue;
       }
@@ -164,13 +171,6 @@ private:
         return inputError(
             fmt::format("{}: error: the gradient of loss `{}` should be one number", path.string(), tensor.name));
       request_.lossGradients[tensor.name] = value[0];
-    }
-    if (!request_.outGradient) { // the losses' alone
-      for (const caa_value &value : image_.valuesOf(*entry_))
-        if (image_.text(value.name) == "out") {
-          Shape shape = {request_.batch, request_.length, value.heads, value.width};
-          request_.outGradient = CallTensor{shape, std::vector<float>(size_t(elementCount(shape))), {}};
-        }
     }
     return {};
   }

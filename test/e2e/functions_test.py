@@ -218,6 +218,21 @@ class Functions(ModelTest):
         for n, (body, formula) in enumerate(ATTENTIONS.items()):
             self.compare(library, f"f{n}", body, lambda x, y, z, f=formula: f(x, y, z, scores(x, y) / 2))
 
+    def test_each_of_several_outputs_has_a_gradient_which_is_0_where_not_given(self):
+        library = self.compile("block f0(x, y, z) {\n  return x * y, y + z\n}\n", (),
+                               [("f0", {"x": f"{HEADS}x{WIDTH}", "y": f"{HEADS}x{WIDTH}", "z": "2x1"})])
+        inputs = self.inputs()
+        x, y, z = (inputs[name] for name in "xyz")
+        first, second = (self.generator.normal(size=x.shape).astype(np.float32) for _ in range(2))
+        for oracle in (False, True):
+            both = self.call(library, "f0", inputs, {"out": first, "out.1": second}, oracle)
+            check(both["out"], x * y, 1e-6, "out")
+            check(both["out.1"], y + serve(z, HEADS), 1e-6, "out.1")
+            check(both["d_y"], first * x + second, 1e-6, "d_y")
+            alone = self.call(library, "f0", inputs, {"out.1": second}, oracle)
+            self.assertFalse(alone["d_x"].any())
+            check(alone["d_y"], second, 1e-6, "d_y of the second output alone")
+
     def test_a_stopped_score_weighs_and_sends_no_gradient(self):
         library = self.compile_all("attention", ["softmax(s + stop(s)) @ y"], "  score s = dot(x[i], y[j]) / 2\n")
         inputs = self.inputs()
