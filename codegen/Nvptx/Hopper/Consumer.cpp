@@ -52,24 +52,58 @@ int64_t registersOf(Type type) {
 
 //===-- Stages ------------------------------------------------------------------------------------------------------===//
 
-KernelEmitter::Stage KernelEmitter::presentStage() {
+/// `word`: what the slot before said of the stage.
+KernelEmitter::Stage KernelEmitter::presentStage(Value word) {
   flight = {};
   flight.waited.resize(plan.ringCount());
-  return {ring->stage.get(), ring->parity.get(), {}, {}, {}, {}};
+  Value mine = plan.visitsAreSplit ? LLVM::LShrOp::create(code.builder, code.loc, word, code.mul(warpgroup, code.word(8))) : word;
+  return {ring->stage.get(), ring->parity.get(), code.bitAnd(mine, code.word(255)), {}, {}, {}};
 }
 
 Value KernelEmitter::stageAddress(const Stage &stage, int64_t offset) {
   return code.add(code.mul(stage.number, code.word(plan.stageBytes)), at(plan.stageOffset + offset));
 }
 
+Value KernelEmitter::sixteenths(int64_t offset) { return code.add(opaque(code, base16), code.word(offset / 16)); }
+
+Value KernelEmitter::stageSixteenths(const Stage &stage, int64_t offset) {
+  return code.add(code.mul(stage.number, code.word(plan.stageBytes / 16)), sixteenths(plan.stageOffset + offset));
+}
+
 void KernelEmitter::readSlot(Stage &stage) {
   Value slot = code.add(code.mul(stage.number, code.word(16)), at(plan.stageSlot()));
   // One lane reads, and later says that the stage is free.
-  SmallVector<Value> words = code.assembly("{\nmov.u32 $0, 0;\nmov.u32 $1, 0;\nmov.u32 $2, 0;\nmov.u32 $3, 0;\n"
-                                           "@$5 ld.shared.v4.b32 {$0, $1, $2, $3}, [$4];\n}",
-                                           "=&r,=&r,=&r,=&r,r,b,~{memory}", SmallVector<Type>(4, code.i32), {slot, firstLane});
-  stage.position = code.uniform(words[0]), stage.body = code.uniform(words[1]);
-  stage.head = code.uniform(words[2]), stage.last = code.uniform(words[3]);
+  SmallVector<Value> words = code.assembly("{\n.reg .b32 unused;\nmov.u32 $0, 0;\nmov.u32 $1, 0;\nmov.u32 $2, 0;\n"
+                                           "@$4 ld.shared.v4.b32 {$0, $1, $2, unused}, [$3];\n}",
+                                           "=&r,=&r,=&r,r,b,~{memory}", SmallVector<Type>(3, code.i32), {slot, firstLane});
+  stage.position = code.uniform(words[0]), stage.next = code.uniform(words[1]);
+  stage.head = plan.loop ? code.uniform(words[2]) : Value();
+}
+
+Value KernelEmitter::skipStage() {
+  Stage stage = presentStage(code.word(0));
+  for (unsigned n = 0; n < plan.ringCount(); ++n)
+    waitRing(n, stage);
+  readSlot(stage);
+  takeTurn();
+  passTurn();
+  code.warpBarrier();
+  releaseRings(llvm::BitVector(plan.ringCount(), true), stage.number);
+  ring->advance(code);
+  return stage.next;
+}
+
+/// Warpgroups take turns at every stage, those that pass it by included.
+void KernelEmitter::takeTurn() {
+  if (plan.takesTurns)
+    syncNamed(code, code.add(warpgroup, code.word(1)), 256);
+}
+
+void KernelEmitter::passTurn() {
+  if (!plan.takesTurns)
+    return;
+  Value isLast = code.compare(ICmpPredicate::eq, warpgroup, code.word(plan.warpgroups - 1));
+  arriveNamed(code, code.select(isLast, code.word(1), code.add(warpgroup, code.word(2))), 256);
 }
 
 /// What a slot says, and the vectors of a stage, as values of `scope`.
@@ -102,8 +136,9 @@ void KernelEmitter::waitRing(unsigned ring, const Stage &stage) {
   waitBarrier(code, barrierOf(plan.fullBarrier(ring), stage.number), stage.parity);
 }
 
-void KernelEmitter::releaseRing(unsigned ring, Value stageNumber) {
-  arriveBarrier(code, barrierOf(plan.emptyBarrier(ring), stageNumber), firstLane);
+void KernelEmitter::releaseRings(const llvm::BitVector &rings, Value stageNumber) {
+  if (rings.any())
+    arriveBarriers(code, llvm::map_to_vector(rings.set_bits(), [&](unsigned ring) { return barrierOf(plan.emptyBarrier(ring), stageNumber); }), firstLane);
 }
 
 void KernelEmitter::bindCarried(Scope &scope) {
@@ -125,15 +160,12 @@ void KernelEmitter::issueScores(Scope &scope, tile::DotOp dot, const Stage &stag
   unsigned ringNumber = streamOf(dot);
   const SharedTile &streamed = plan.streamed[ringNumber];
   waitRing(ringNumber, stage);
-  Value start = code.add(code.mul(heldRing->stage.get(), code.word(plan.heldBytes)), at(held.offset));
-  start = opaque(code, code.shiftRightUnsigned(code.add(start, code.mul(warpgroup, code.word(64 * 128))), 4));
-  Matrix a = matrixAt(code, start, 0);
-  Matrix b = matrixAt(code, opaque(code, code.shiftRightUnsigned(stageAddress(stage, streamed.offset), 4)), 0);
+  Matrix a = matrixAt(code, code.add(opaque(code, heldStart), code.word(held.offset / 16)), 0);
+  Matrix b = matrixAt(code, stageSixteenths(stage, streamed.offset), 0);
   std::optional<ExtraStep> extra;
   if (auto fold = plan.foldOf.find(dot); fold != plan.foldOf.end()) {
     waitRing(plan.foldRing(), stage);
-    Value ones = opaque(code, code.shiftRightUnsigned(at(plan.onesOffset + 2048 * fold->second), 4));
-    Value words = opaque(code, code.shiftRightUnsigned(stageAddress(stage, plan.foldOffset), 4));
+    Value ones = sixteenths(plan.onesOffset + 2048 * fold->second), words = stageSixteenths(stage, plan.foldOffset);
     extra = ExtraStep{plainMatrixAt(code, ones, 128, 256), plainMatrixAt(code, words, 0, 128)};
   }
   SmallVector<Value> results =
@@ -150,7 +182,7 @@ void KernelEmitter::issueSum(Scope &scope, tile::DotOp dot, ValueRange sums, Val
   unsigned ringNumber = streamOf(dot);
   const SharedTile &streamed = plan.streamed[ringNumber];
   waitRing(ringNumber, stage);
-  Matrix b = matrixAt(code, opaque(code, code.shiftRightUnsigned(stageAddress(stage, streamed.offset), 4)), plan.columns * 128);
+  Matrix b = matrixAt(code, stageSixteenths(stage, streamed.offset), plan.columns * 128);
   flight.groups.emplace_back(key, multiplyPacked(code, sums, packed, b, streamed.width, plan.columns));
   scope.setLazy(key, [this, key](Scope &here, int64_t) {
     complete(here, key);
@@ -192,7 +224,7 @@ void KernelEmitter::perBody(const Stage &stage, function_ref<void(unsigned)> emi
     if (n) {
       Block *run = code.newBlock();
       skip = code.newBlock();
-      branch(code.compare(ICmpPredicate::eq, stage.body, code.word(n)), run, skip);
+      branchTogether(code.compare(ICmpPredicate::eq, stage.body, code.word(n + 1)), run, skip);
       code.enter(run);
     }
     flight = before;
@@ -309,11 +341,20 @@ void KernelEmitter::emitGuard(Scope &scope, scf::IfOp guard, const Stage &stage)
 //===-- Visits ------------------------------------------------------------------------------------------------------===//
 
 /// One visit after the other; other warpgroups fill the gaps.
-void KernelEmitter::emitVisitsInOrder(Scope &item) {
+void KernelEmitter::emitVisitsInOrder(Scope &item, Value firstWord) {
   Block *top = code.newBlock(), *end = code.newBlock();
+  Variable word(code, firstWord);
   code.jump(top);
   code.enter(top);
-  Stage stage = presentStage();
+  if (plan.visitsAreSplit) {
+    Block *skip = code.newBlock(), *visit = code.newBlock();
+    branchTogether(code.compare(ICmpPredicate::ne, presentStage(word.get()).body, code.word(0)), visit, skip);
+    code.enter(skip);
+    word.set(skipStage());
+    branchTogether(code.compare(ICmpPredicate::ne, word.get(), code.word(0)), top, end);
+    code.enter(visit);
+  }
+  Stage stage = presentStage(word.get());
   waitRing(0, stage);
   Scope scope(*values, &item);
   // The scores that all bodies begin with are issued before the slot is looked at.
@@ -348,10 +389,10 @@ void KernelEmitter::emitVisitsInOrder(Scope &item) {
   for (unsigned ringNumber = 0; ringNumber < plan.ringCount(); ++ringNumber)
     waitRing(ringNumber, stage);
   code.warpBarrier();
-  for (unsigned ringNumber = 0; ringNumber < plan.ringCount(); ++ringNumber)
-    releaseRing(ringNumber, stage.number);
+  releaseRings(llvm::BitVector(plan.ringCount(), true), stage.number);
   ring->advance(code);
-  branch(code.compare(ICmpPredicate::ne, stage.last, code.word(0)), end, top);
+  word.set(stage.next);
+  branchTogether(code.compare(ICmpPredicate::ne, stage.next, code.word(0)), top, end);
   code.enter(end);
 }
 
@@ -381,7 +422,7 @@ void KernelEmitter::emitWeights(Scope &scope, unsigned n, const Stage &stage) {
 }
 
 /// The scores of the next visit are issued before the sums of the present one, so that one of them always runs beside the maps.
-void KernelEmitter::emitVisitsPipelined(Scope &item) {
+void KernelEmitter::emitVisitsPipelined(Scope &item, Value firstWord) {
   Body &first = plan.bodies[0];
   llvm::BitVector ofScores(plan.ringCount()), ofSums(plan.ringCount());
   for (tile::DotOp dot : first.scores)
@@ -394,11 +435,11 @@ void KernelEmitter::emitVisitsPipelined(Scope &item) {
   };
   auto releaseAhead = [&](const Stage &stage) { // what no sum reads
     code.warpBarrier();
-    for (unsigned n = 0; n < plan.ringCount(); ++n)
-      if (!ofSums.test(n)) {
-        waitRing(n, stage);
-        releaseRing(n, stage.number);
-      }
+    llvm::BitVector rings(ofSums);
+    rings.flip();
+    for (unsigned n : rings.set_bits())
+      waitRing(n, stage);
+    releaseRings(rings, stage.number);
   };
   auto issueAll = [&](Scope &scope, Stage &stage) {
     for (tile::DotOp dot : first.scores)
@@ -428,12 +469,27 @@ void KernelEmitter::emitVisitsPipelined(Scope &item) {
     }
   };
 
-  // The first visit has no sums before it.
-  Stage start = presentStage();
+  // Stages that this warpgroup skips lie before, between or after its runs of visits.
+  Variable word(code, firstWord);
+  Block *run = code.newBlock(), *finish = code.newBlock();
+  code.jump(run);
+  code.enter(run);
+  if (plan.visitsAreSplit) {
+    Block *skip = code.newBlock(), *visit = code.newBlock();
+    branchTogether(code.compare(ICmpPredicate::ne, presentStage(word.get()).body, code.word(0)), visit, skip);
+    code.enter(skip);
+    word.set(skipStage());
+    branchTogether(code.compare(ICmpPredicate::ne, word.get(), code.word(0)), run, finish);
+    code.enter(visit);
+  }
+  // The first visit of a run has no sums before it.
+  Stage start = presentStage(word.get());
   {
     waitScores(start);
     Scope scope(*values, &item);
+    takeTurn();
     issueAll(scope, start);
+    passTurn();
     readSlot(start);
     bindStage(scope, start);
     bindCarried(scope);
@@ -443,30 +499,27 @@ void KernelEmitter::emitVisitsPipelined(Scope &item) {
       pack(read(fresh[k]), k);
     releaseAhead(start);
   }
-  Variable number(code, start.number), parity(code, start.parity), last(code, start.last);
+  Variable number(code, start.number), parity(code, start.parity);
+  word.set(start.next);
   Block *top = code.newBlock(), *step = code.newBlock(), *end = code.newBlock();
   code.jump(top);
   code.enter(top);
-  branch(code.compare(ICmpPredicate::ne, last.get(), code.word(0)), end, step);
+  branchTogether(code.compare(ICmpPredicate::ne, presentStage(word.get()).body, code.word(0)), step, end);
   code.enter(step);
   {
     Stage present{number.get(), parity.get(), {}, {}, {}, {}};
     ring->advance(code);
-    Stage next = presentStage();
+    Stage next = presentStage(word.get());
     waitScores(next);
     Scope scope(*values, &item);
-    if (plan.takesTurns)
-      syncNamed(code, code.add(warpgroup, code.word(1)), 256);
+    takeTurn();
     issueAll(scope, next);
     // The present stage's rings that sums read: waited for apart from the next stage's.
     llvm::BitVector waited = flight.waited;
     flight.waited = ofScores;
     issueSums(scope, present);
     flight.waited = waited;
-    if (plan.takesTurns) {
-      Value isLast = code.compare(ICmpPredicate::eq, warpgroup, code.word(plan.warpgroups - 1));
-      arriveNamed(code, code.select(isLast, code.word(1), code.add(warpgroup, code.word(2))), 256);
-    }
+    passTurn();
     readSlot(next);
     bindStage(scope, next);
     bindCarried(scope);
@@ -480,12 +533,11 @@ void KernelEmitter::emitVisitsPipelined(Scope &item) {
     for (WeightedSum &sum : first.sums)
       for (auto [variable, element] : llvm::zip_equal(carried[sum.carried], scope.elements(plan.sweep.getResult(sum.carried))))
         variable.set(element);
-    for (unsigned n : ofSums.set_bits())
-      releaseRing(n, present.number);
+    releaseRings(ofSums, present.number);
     releaseAhead(next);
     for (size_t k = 0, from = 0; k < first.sums.size(); from += fresh[k].size(), ++k)
       pack(ArrayRef(all).drop_front(from).take_front(fresh[k].size()), k);
-    number.set(next.number), parity.set(next.parity), last.set(next.last);
+    number.set(next.number), parity.set(next.parity), word.set(next.next);
   }
   code.jump(top);
   code.enter(end);
@@ -498,9 +550,13 @@ void KernelEmitter::emitVisitsPipelined(Scope &item) {
   for (WeightedSum &sum : first.sums)
     for (auto [variable, element] : llvm::zip_equal(carried[sum.carried], scope.elements(plan.sweep.getResult(sum.carried))))
       variable.set(element);
-  for (unsigned n : ofSums.set_bits())
-    releaseRing(n, present.number);
+  releaseRings(ofSums, present.number);
   ring->advance(code);
+  if (plan.visitsAreSplit)
+    branchTogether(code.compare(ICmpPredicate::ne, word.get(), code.word(0)), run, finish);
+  else
+    code.jump(finish);
+  code.enter(finish);
 }
 
 //===-- Items -------------------------------------------------------------------------------------------------------===//
@@ -535,14 +591,18 @@ void KernelEmitter::emitConsumer() {
   Block *top = code.newBlock(), *work = code.newBlock(), *end = code.newBlock();
   code.jump(top);
   code.enter(top);
+  // Tells ptxas that warps are whole here; without it, it takes them for diverged in a sweep that has no barrier, and computes every
+  // descriptor in each lane.
+  syncNamed(code, code.add(warpgroup, code.word(8)), 128);
   Value buffer = heldRing->stage.get();
+  heldStart = code.add(code.mul(buffer, code.word(plan.heldBytes / 16)), code.add(base16, code.mul(warpgroup, code.word(64 * 128 / 16))));
   waitBarrier(code, barrierOf(plan.heldFull(), buffer), heldRing->parity.get());
   Value slot = code.add(code.mul(buffer, code.word(16)), at(plan.heldSlot()));
   SmallVector<Value> words =
       code.assembly("{\nmov.u32 $0, 0;\nmov.u32 $1, 0;\n@$3 ld.shared.v2.b32 {$0, $1}, [$2];\n}", "=&r,=&r,r,b,~{memory}",
                     {code.i32, code.i32}, {slot, firstLane});
-  Value item = code.uniform(words[0]), any = code.uniform(words[1]);
-  branch(code.compare(ICmpPredicate::slt, item, code.word(0)), end, work);
+  Value item = code.uniform(words[0]), firstWord = code.uniform(words[1]);
+  branchTogether(code.compare(ICmpPredicate::slt, item, code.word(0)), end, work);
   code.enter(work);
   Scope scope(*values, nullptr);
   for (auto op : plan.kernel.getOps<tile::ItemOp>())
@@ -555,13 +615,13 @@ void KernelEmitter::emitConsumer() {
         variable.set(element);
   SmallVector<Value> thresholds;
   if (plan.threshold)
-    thresholds = emitThreshold(scope, any);
+    thresholds = emitThreshold(scope, firstWord);
   else
-    code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] {
+    code.when(code.compare(ICmpPredicate::ne, firstWord, code.word(0)), [&] {
       if (plan.pipelined)
-        emitVisitsPipelined(scope);
+        emitVisitsPipelined(scope, firstWord);
       else
-        emitVisitsInOrder(scope);
+        emitVisitsInOrder(scope, firstWord);
     });
   code.warpBarrier();
   arriveBarrier(code, barrierOf(plan.heldEmpty(), buffer), firstLane);

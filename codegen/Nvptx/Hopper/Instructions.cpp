@@ -21,8 +21,17 @@ void waitBarrier(ThreadCode &code, Value barrier, Value parity) {
                 "r,r,~{memory}", {barrier, parity});
 }
 
-void arriveBarrier(ThreadCode &code, Value barrier, Value predicate) {
-  code.assembly("@$1 mbarrier.arrive.shared::cta.b64 _, [$0];", "r,b,~{memory}", {barrier, predicate});
+void arriveBarrier(ThreadCode &code, Value barrier, Value predicate) { arriveBarriers(code, barrier, predicate); }
+
+void arriveBarriers(ThreadCode &code, ArrayRef<Value> barriers, Value predicate) {
+  std::string text, constraints = "b";
+  SmallVector<Value> operands{predicate};
+  for (Value barrier : barriers) {
+    text += "@$0 mbarrier.arrive.shared::cta.b64 _, [$" + std::to_string(operands.size()) + "];\n";
+    constraints += ",r";
+    operands.push_back(barrier);
+  }
+  code.assembly(text, constraints + ",~{memory}", operands);
 }
 
 void arriveExpecting(ThreadCode &code, Value barrier, Value bytes, Value predicate) {

@@ -14,6 +14,7 @@ void fenceBarriers(ThreadCode &code);
 void waitBarrier(ThreadCode &code, Value barrier, Value parity);
 /// Arrives, in the threads where `predicate` (i1) holds.
 void arriveBarrier(ThreadCode &code, Value barrier, Value predicate);
+void arriveBarriers(ThreadCode &code, ArrayRef<Value> barriers, Value predicate);
 /// Arrives and announces `bytes` that bulk copies will bring.
 void arriveExpecting(ThreadCode &code, Value barrier, Value bytes, Value predicate);
 /// Arrives once this thread's earlier cp.asyncs have landed; counts as one of the barrier's arrivals.

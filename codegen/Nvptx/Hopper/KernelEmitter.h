@@ -1,8 +1,9 @@
 // Writes one planned kernel: a persistent block per multiprocessor with a producer warp and consumer warpgroups.
 //
 // The producer draws work items, evaluates the visit region, and loads: an item's held tiles with a slot that names the item, and
-// for every visited tile one stage of the ring with a slot that names the position, the body, and whether it is the last. So
-// consumers take what comes, and nothing that spans an item's rows has to be known to them.
+// for every visited tile one stage of the ring with a slot that names the position. What a stage is to a warpgroup, which body or
+// none, stands in the slot before it, so that it is known early. So consumers take what comes, and nothing that spans an item's
+// rows has to be known to them.
 #pragma once
 
 #include "codegen/Nvptx/Fragments/Ranking.h"
@@ -45,6 +46,8 @@ private:
   Value at(int64_t offset) { return code.add(base, code.word(offset)); }             ///< a shared address
   Value barrierOf(int64_t first, Value n) { return code.add(code.mul(n, code.word(8)), at(first)); }
   void branch(Value condition, Block *yes, Block *no);
+  /// Of a condition that is the same in all lanes. As a vote's result ptxas knows that, and keeps what follows in uniform registers.
+  void branchTogether(Value condition, Block *yes, Block *no) { branch(code.anyInWarp(condition), yes, no); }
   void initBarriers();
   /// Scalars that stand before the sweep, and narrow tiles: what `ops` has of `block`, in order.
   void emitAhead(Scope &scope, Block &block, const llvm::DenseSet<Operation *> &ops, bool tiles);
@@ -54,8 +57,10 @@ private:
   Value drawTicket(Value counter);
   Value itemOf(Value ticket);
   void defineReductions(Scope &scope);
-  void issueHeld(Scope &scope, Value item, Value any);
-  void issueStage(Scope &item, Value last);
+  /// The word of a stage at `here`: see Plan::stageSlot.
+  Value wordOf(Scope &scope, Value item, Value here);
+  void issueHeld(Scope &scope, Value item, Value firstWord);
+  void issueStage(Scope &item, Value nextWord);
   std::pair<Value, Value> wordAddress(Scope &scope, tile::LoadOp load, Value token);
   SmallVector<Value> loadFolds(Scope &scope, Value position);
   void storeFolds(llvm::ArrayRef<Value> words, Value start);
@@ -67,19 +72,23 @@ private:
     SmallVector<std::pair<Value, SmallVector<Value>>> groups;
     llvm::BitVector waited; ///< rings whose present stage has arrived
   };
-  /// A stage being consumed, and what its slot says.
+  /// A stage being consumed: the body of this warpgroup + 1, and what the stage's slot says.
   struct Stage {
-    Value number, parity, position, body, head, last;
+    Value number, parity, body, position, next, head;
   };
   void emitConsumer();
-  void emitVisitsInOrder(Scope &item);
-  void emitVisitsPipelined(Scope &item);
+  void emitVisitsInOrder(Scope &item, Value firstWord);
+  void emitVisitsPipelined(Scope &item, Value firstWord);
   void readSlot(Stage &stage);
-  Stage presentStage();
+  Stage presentStage(Value word);
+  /// Passes the stage by and returns the next one's word.
+  Value skipStage();
+  void takeTurn();
+  void passTurn();
   void bindStage(Scope &scope, const Stage &stage);
   void bindCarried(Scope &scope);
   void waitRing(unsigned ring, const Stage &stage);
-  void releaseRing(unsigned ring, Value stageNumber);
+  void releaseRings(const llvm::BitVector &rings, Value stageNumber);
   void issueScores(Scope &scope, tile::DotOp dot, const Stage &stage);
   void issueSum(Scope &scope, tile::DotOp dot, ValueRange sums, ValueRange packed, Value key, const Stage &stage);
   /// Waits until the product of `tile` is done; it and all older ones become values of `scope`.
@@ -93,15 +102,18 @@ private:
   void loadVectorsOf(Scope &scope, Value tile);
   unsigned streamOf(tile::DotOp dot) const { return plan.streamOf.lookup(dot.getB().getDefiningOp()); }
   Value stageAddress(const Stage &stage, int64_t offset);
+  /// Places in shared memory as descriptors of matrices count them. Made anew at each use: kept, they would cost a register each.
+  Value sixteenths(int64_t offset);
+  Value stageSixteenths(const Stage &stage, int64_t offset);
 
   //===-- Ranking.cpp -------------------------------------------------------------------------------------------===//
   /// The ranker of this warpgroup's rows; may be made once, where consumers begin.
   void makeRanker();
   void emitRank(Scope &scope, tile::RankOp rank);
-  /// Runs the sweep with the ranking's `state` and way of showing; returns the last state. `any`: whether there are tiles.
-  SmallVector<Value> runRanking(Scope &item, ValueRange state, const Ranker::Show &show, Value any);
+  /// Runs the sweep with the ranking's `state` and way of showing; returns the last state. `firstWord`: 0 if there are no tiles.
+  SmallVector<Value> runRanking(Scope &item, ValueRange state, const Ranker::Show &show, Value firstWord);
   /// The thresholds of an item, with as many sweeps as it takes. The first has not run yet.
-  SmallVector<Value> emitThreshold(Scope &item, Value any);
+  SmallVector<Value> emitThreshold(Scope &item, Value firstWord);
   void sendCommand(Value again);
 
   //===-- Results.cpp -------------------------------------------------------------------------------------------===//
@@ -115,17 +127,18 @@ private:
   Plan &plan;
   Frame frame;
   ThreadCode &code;
-  Value base; ///< shared memory, aligned to 1,024 bytes
+  Value base, base16; ///< shared memory, aligned to 1,024 bytes; the same in units of 16 bytes
 
   // Of the producer.
   std::unique_ptr<Values> values;
   Value lane, firstLane;
   std::unique_ptr<RingState> ring, heldRing;
-  Variable pendingPosition, pendingBody, pendingHead;
+  Variable pendingPosition, pendingHead;
   Value nextTicket;
 
   // Of consumers.
   Value warpgroup, warpgroupThread; ///< i32
+  Value heldStart; ///< of this warpgroup's rows in the present item's buffer, in units of 16 bytes
   Flight flight;
   SmallVector<SmallVector<Variable>> carried; ///< registers of each carried value
   SmallVector<SmallVector<Variable>> weights, factors; ///< of each sum, between two visits

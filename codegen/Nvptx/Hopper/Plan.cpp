@@ -43,8 +43,10 @@ public:
   Planner(func::FuncOp kernel, std::string &reason) : reason(reason) { plan.kernel = kernel; }
 
   std::optional<Plan> run() {
-    if (findSweep() && findTiles() && findFolds() && findBodies() && findSlices() && layOut())
+    if (findSweep() && findTiles() && findFolds() && findBodies() && findSlices() && layOut()) {
+      findVisits();
       return std::move(plan);
+    }
     return std::nullopt;
   }
 
@@ -61,6 +63,7 @@ private:
   bool findBodies();
   bool findSums(Body &body);
   bool findSlices();
+  void findVisits();
   void slice(Value value, DenseSet<Operation *> &ops);
   void slice(Operation *op, DenseSet<Operation *> &ops);
   unsigned tensorMap(Value buffer, int64_t rows);
@@ -440,6 +443,41 @@ bool Planner::findSlices() {
     return WalkResult::advance();
   });
   return !inSweep.wasInterrupted();
+}
+
+//===-- Visits ------------------------------------------------------------------------------------------------------===//
+
+/// Sets visitsAreScalar and visitsAreSplit. In a visit region, whose facts are about intervals of tokens, the first held token stands
+/// for itself, the last one as first + rows - 1, and the end of the tile, for a test that is only made stricter by a later start, as
+/// first + rows. Any other sum of the first token and a constant may mean anything: then nothing is split.
+void Planner::findVisits() {
+  DenseSet<Operation *> ops;
+  for (Operation &op : plan.sweep.getVisit().front())
+    slice(&op, ops);
+  plan.visitsAreScalar = llvm::all_of(ops, [](Operation *op) {
+    return isa<tile::VisitOp, tile::ExtentOp, tile::ItemOp>(op) || (isa<arith::ArithDialect>(op->getDialect()) && !op->getNumRegions());
+  });
+  if (!plan.visitsAreScalar || plan.threshold || plan.warpgroups < 2)
+    return;
+  plan.heldStart = plan.held[0].load.getIndices()[1];
+  DenseSet<Value> starts{plan.heldStart};
+  for (Operation *user : plan.heldStart.getUsers())
+    if (isa<arith::IndexCastOp>(user))
+      starts.insert(user->getResult(0));
+  bool depends = false;
+  for (Operation *op : ops) {
+    if (llvm::none_of(op->getOperands(), [&](Value operand) { return starts.contains(operand); }))
+      continue;
+    depends = true;
+    if (auto sum = dyn_cast<arith::AddIOp>(op)) {
+      auto constant = getConstantIntValue(starts.contains(sum.getLhs()) ? sum.getRhs() : sum.getLhs());
+      if (constant == plan.rows - 1 && (!plan.heldLast || plan.heldLast == sum.getResult()))
+        plan.heldLast = sum.getResult();
+      else if (constant != plan.rows)
+        return;
+    }
+  }
+  plan.visitsAreSplit = depends;
 }
 
 //===-- Layout ------------------------------------------------------------------------------------------------------===//

@@ -71,6 +71,12 @@ struct Plan {
   bool pipelined = false;
   /// Whether warpgroups issue the products of their visits in turn, so that the maps of one run beside the products of the others.
   bool takesTurns = false;
+  /// Whether what is visited depends on numbers alone, so that each lane of the producer's warp can look at a tile of its own.
+  bool visitsAreScalar = false;
+  /// Whether each warpgroup has visits of its own: those that its 64 rows need. What the visit region says of the rows of an item
+  /// holds for a part of them if `heldStart` is the part's first row and `heldLast` (start + rows - 1; may be null) its last.
+  bool visitsAreSplit = false;
+  Value heldStart, heldLast;
   /// A kernel that ranks: its sweep fills one ranking, and runs as often as the threshold wants.
   tile::ThresholdOp threshold;
 
@@ -94,7 +100,8 @@ struct Plan {
   int64_t emptyBarrier(unsigned ring) const { return fullBarrier(ringCount()) + 8 * stages * int64_t(ring); }
   int64_t heldFull() const { return emptyBarrier(ringCount()); }
   int64_t heldEmpty() const { return heldFull() + 8 * heldBuffers; }
-  /// Per stage {position, body, head of the group, whether it is the last of its item}; per held buffer {item or -1, any tiles}.
+  /// Per stage {position, the word of the next stage, head of the group}; per held buffer {item or -1, the word of its first stage}.
+  /// A word has a byte per warpgroup: 1 + body, or 0 if the warpgroup skips the stage; no stage has the word 0, which ends a sweep.
   int64_t stageSlot() const { return (heldEmpty() + 8 * heldBuffers + 15) / 16 * 16; }
   int64_t heldSlot() const { return stageSlot() + 16 * stages; }
   /// Whether the consumers want the sweep once more: a barrier, and a slot of one word.

@@ -39,6 +39,7 @@ void KernelEmitter::branch(Value condition, Block *yes, Block *no) {
 FailureOr<LaunchInfo> KernelEmitter::run() {
   Value start = code.sharedAddress(code.shared());
   base = code.bitAnd(code.add(start, code.word(1023)), code.word(-1024));
+  base16 = code.shiftRightUnsigned(base, 4);
   initBarriers();
   lane = code.bitAnd(code.thread(), code.word(31));
   firstLane = code.compare(ICmpPredicate::eq, lane, code.word(0));
@@ -177,7 +178,7 @@ void KernelEmitter::emitProducer() {
   values = std::make_unique<Values>(frame, ThreadPlace{code.word(0), code.word(0)});
   ring = std::make_unique<RingState>(code, plan.stages, 1);
   heldRing = std::make_unique<RingState>(code, plan.heldBuffers, 1);
-  pendingPosition = Variable(code, code.i32), pendingBody = Variable(code, code.i32), pendingHead = Variable(code, code.word(0));
+  pendingPosition = Variable(code, code.i32), pendingHead = Variable(code, code.word(0));
   Value tickets = frame.counters();
   Variable ticket(code, drawTicket(tickets));
   Variable have(code, code.word(0)), held(code, code.word(0)), swept(code, code.word(0)), commandParity(code, code.word(0));
@@ -228,32 +229,42 @@ void KernelEmitter::emitProducer() {
   code.enter(sweepTop);
   branch(code.compare(ICmpPredicate::slt, position.get(), upper), look, sweepEnd);
   code.enter(look);
+  // Where each lane can look at a tile of its own, 32 at a time.
+  int64_t looks = plan.visitsAreScalar ? 32 : 1;
+  Value chunk = position.get(), here = looks > 1 ? code.add(chunk, code.mul(lane, code.word(plan.columns))) : chunk;
+  Value word = wordOf(outer, item, here);
+  Value visited = code.compare(ICmpPredicate::ne, word, code.word(0));
+  if (looks > 1)
+    visited = code.bitAnd(visited, code.compare(ICmpPredicate::slt, here, upper));
+  Variable found(code, looks > 1 ? code.intrinsic("llvm.nvvm.vote.ballot.sync", code.i32, {code.word(-1), visited})
+                                 : code.select(visited, code.word(1), code.word(0)));
+  position.set(code.add(chunk, code.word(looks * plan.columns)));
+  Block *pick = code.newBlock(), *take = code.newBlock();
+  code.jump(pick);
+  code.enter(pick);
+  branch(code.compare(ICmpPredicate::ne, found.get(), code.word(0)), take, sweepTop);
+  code.enter(take);
   {
-    Scope visit(*values, &outer);
-    Block &region = plan.sweep.getVisit().front();
-    Value here = position.get();
-    visit.setScalar(region.getArgument(0), here);
-    Value body = visit.scalar(region.getTerminator()->getOperand(0));
-    code.when(code.compare(ICmpPredicate::sge, body, code.word(0)), [&] {
-      Block *first = code.newBlock(), *later = code.newBlock(), *join = code.newBlock();
-      branch(code.compare(ICmpPredicate::ne, have.get(), code.word(0)), later, first);
-      code.enter(later);
-      issueStage(scope, code.word(0));
-      code.jump(join);
-      code.enter(first);
-      code.when(code.compare(ICmpPredicate::eq, held.get(), code.word(0)), [&] { issueHeld(scope, item, code.word(1)); });
-      held.set(code.word(1));
-      code.jump(join);
-      code.enter(join);
-      have.set(code.word(1));
-      pendingPosition.set(here);
-      pendingBody.set(body);
-      if (plan.loop)
-        pendingHead.set(head.get());
-    });
-    position.set(code.add(here, code.word(plan.columns)));
+    Value rest = found.get();
+    found.set(code.bitAnd(rest, code.sub(rest, code.word(1))));
+    Value n = looks > 1 ? Value(LLVM::CountTrailingZerosOp::create(code.builder, code.loc, code.i32, rest, /*is_zero_poison=*/true)) : code.word(0);
+    Value next = looks > 1 ? code.shuffleFrom(word, n) : word;
+    Block *first = code.newBlock(), *later = code.newBlock(), *join = code.newBlock();
+    branch(code.compare(ICmpPredicate::ne, have.get(), code.word(0)), later, first);
+    code.enter(later);
+    issueStage(scope, next);
+    code.jump(join);
+    code.enter(first);
+    code.when(code.compare(ICmpPredicate::eq, held.get(), code.word(0)), [&] { issueHeld(scope, item, next); });
+    held.set(code.word(1));
+    code.jump(join);
+    code.enter(join);
+    have.set(code.word(1));
+    pendingPosition.set(code.add(chunk, code.mul(n, code.word(plan.columns))));
+    if (plan.loop)
+      pendingHead.set(head.get());
   }
-  code.jump(sweepTop);
+  code.jump(pick);
   code.enter(sweepEnd);
   if (plan.loop) {
     head.set(code.add(head.get(), code.word(1)));
@@ -263,7 +274,7 @@ void KernelEmitter::emitProducer() {
   Block *some = code.newBlock(), *none = code.newBlock(), *after = code.newBlock();
   branch(code.compare(ICmpPredicate::ne, have.get(), code.word(0)), some, none);
   code.enter(some);
-  issueStage(scope, code.word(1));
+  issueStage(scope, code.word(0));
   if (plan.threshold) {
     // No threshold is known after one sweep: the second one needs no word.
     Block *ask = code.newBlock();
@@ -303,6 +314,31 @@ void KernelEmitter::emitProducer() {
   code.enter(end);
 }
 
+Value KernelEmitter::wordOf(Scope &scope, Value item, Value here) {
+  Block &region = plan.sweep.getVisit().front();
+  Value chosen = region.getTerminator()->getOperand(0);
+  if (!plan.visitsAreSplit) {
+    Scope visit(*values, &scope);
+    visit.setScalar(region.getArgument(0), here);
+    return code.mul(code.add(visit.scalar(chosen), code.word(1)), code.word(0x010101));
+  }
+  Value start = scope.scalar(plan.heldStart), word;
+  for (int64_t n = 0; n < plan.warpgroups; ++n) {
+    Scope visit(*values, nullptr); // nothing known of the whole item but its number
+    for (auto op : plan.kernel.getOps<tile::ItemOp>())
+      visit.setScalar(op.getItem(), item);
+    if (plan.loop)
+      visit.setScalar(plan.loop.getInductionVar(), scope.scalar(plan.loop.getInductionVar()));
+    visit.setScalar(region.getArgument(0), here);
+    visit.setScalar(plan.heldStart, code.add(start, code.word(64 * n)));
+    if (plan.heldLast)
+      visit.setScalar(plan.heldLast, code.add(start, code.word(64 * n + 63)));
+    Value part = code.mul(code.add(visit.scalar(chosen), code.word(1)), code.word(int64_t(1) << (8 * n)));
+    word = word ? code.bitOr(word, part) : part;
+  }
+  return word;
+}
+
 void KernelEmitter::loadTile(Scope &scope, const SharedTile &tile, Value address, Value barrier) {
   SmallVector<Value> indices;
   tile::LoadOp load = tile.load;
@@ -313,17 +349,17 @@ void KernelEmitter::loadTile(Scope &scope, const SharedTile &tile, Value address
             {code.word(64 * block), indices[2], indices[1], indices[0]}, barrier, firstLane);
 }
 
-void KernelEmitter::issueHeld(Scope &item, Value number, Value any) {
+void KernelEmitter::issueHeld(Scope &item, Value number, Value firstWord) {
   Scope scope(*values, &item);
   Value buffer = heldRing->stage.get(), barrier = barrierOf(plan.heldFull(), buffer);
   Value slot = code.add(code.mul(buffer, code.word(16)), at(plan.heldSlot()));
-  code.assembly("@$3 st.shared.v2.b32 [$0], {$1, $2};", "r,r,r,b,~{memory}", {slot, number, any, firstLane});
+  code.assembly("@$3 st.shared.v2.b32 [$0], {$1, $2};", "r,r,r,b,~{memory}", {slot, number, firstWord, firstLane});
   arriveExpecting(code, barrier, code.word(plan.heldBytes), firstLane);
   for (const SharedTile &tile : plan.held)
     loadTile(scope, tile, code.add(code.mul(buffer, code.word(plan.heldBytes)), at(tile.offset)), barrier);
 }
 
-void KernelEmitter::issueStage(Scope &item, Value last) {
+void KernelEmitter::issueStage(Scope &item, Value nextWord) {
   Scope scope(*values, &item);
   Value here = pendingPosition.get(), head = pendingHead.get();
   for (Region &body : plan.sweep.getBodies())
@@ -337,8 +373,7 @@ void KernelEmitter::issueStage(Scope &item, Value last) {
     waitBarrier(code, barrierOf(plan.emptyBarrier(unsigned(n)), stage), parity);
     if (n == 0) {
       Value slot = code.add(code.mul(stage, code.word(16)), at(plan.stageSlot()));
-      code.assembly("@$5 st.shared.v4.b32 [$0], {$1, $2, $3, $4};", "r,r,r,r,r,b,~{memory}",
-                    {slot, here, pendingBody.get(), head, last, firstLane});
+      code.assembly("@$4 st.shared.v4.b32 [$0], {$1, $2, $3, $3};", "r,r,r,r,b,~{memory}", {slot, here, nextWord, head, firstLane});
     }
     Value barrier = barrierOf(plan.fullBarrier(unsigned(n)), stage);
     arriveExpecting(code, barrier, code.word(tile.bytes()), firstLane);

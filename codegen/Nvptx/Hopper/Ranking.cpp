@@ -44,14 +44,14 @@ void KernelEmitter::sendCommand(Value again) {
   arriveBarrier(code, at(plan.commandBarrier()), firstLane);
 }
 
-SmallVector<Value> KernelEmitter::runRanking(Scope &item, ValueRange state, const Ranker::Show &show, Value any) {
+SmallVector<Value> KernelEmitter::runRanking(Scope &item, ValueRange state, const Ranker::Show &show, Value firstWord) {
   SmallVector<Variable> outerState = std::move(rankingState);
   Ranker::Show outerShow = std::move(showing);
   rankingState.clear();
   for (Value value : state)
     rankingState.emplace_back(code, value);
   showing = show;
-  code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] { emitVisitsInOrder(item); });
+  code.when(code.compare(ICmpPredicate::ne, firstWord, code.word(0)), [&] { emitVisitsInOrder(item, firstWord); });
   SmallVector<Value> last;
   for (const Variable &variable : rankingState)
     last.push_back(variable.get());
@@ -60,17 +60,17 @@ SmallVector<Value> KernelEmitter::runRanking(Scope &item, ValueRange state, cons
   return last;
 }
 
-SmallVector<Value> KernelEmitter::emitThreshold(Scope &item, Value any) {
+SmallVector<Value> KernelEmitter::emitThreshold(Scope &item, Value firstWord) {
   auto ranking = plan.sweep.getInits()[0].getDefiningOp<tile::RankingOp>();
   Ranker::Show show = [&](tile::RankOp op, ValueRange state, const Fragment &scores, const Fragment *members) {
     return ranker->show(op, state, scores, members);
   };
-  SmallVector<Value> state = runRanking(item, ranker->start(ranking), show, any);
+  SmallVector<Value> state = runRanking(item, ranker->start(ranking), show, firstWord);
   Fragment counts{plan.threshold.getCounts().getType(), item.elements(plan.threshold.getCounts())};
   ranker->willSweepAgain = [&](Value more) {
-    code.when(code.compare(ICmpPredicate::ne, any, code.word(0)), [&] { sendCommand(code.select(more, code.word(1), code.word(0))); });
+    code.when(code.compare(ICmpPredicate::ne, firstWord, code.word(0)), [&] { sendCommand(code.select(more, code.word(1), code.word(0))); });
   };
-  auto again = [&](ValueRange from, Ranker::Show how) -> FailureOr<SmallVector<Value>> { return runRanking(item, from, how, any); };
+  auto again = [&](ValueRange from, Ranker::Show how) -> FailureOr<SmallVector<Value>> { return runRanking(item, from, how, firstWord); };
   FailureOr<Fragment> result = ranker->threshold(plan.threshold, state, counts, again);
   ranker->willSweepAgain = nullptr;
   if (failed(result)) {

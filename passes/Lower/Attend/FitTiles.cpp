@@ -57,7 +57,8 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
     return TileSizes{192, 128};
   if (isSimple && registers(128) <= 176)
     return TileSizes{128, 128};
-  if (isSimple && registers(64) <= 160 && words <= 2)
+  // One sum alone is pipelined: the scores of two visits are alive at a time.
+  if (isSimple && registers(64) <= (sums > 1 ? 160 : 136) && words <= 2)
     return TileSizes{192, 64};
   return TileSizes{128, swept};
 }
