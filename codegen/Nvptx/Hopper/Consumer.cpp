@@ -1,4 +1,5 @@
 // Consumer warpgroups: items, the visits of a sweep, in order or pipelined. See KernelEmitter.h.
+#include "codegen/Nvptx/Hopper/Inputs.h"
 #include "codegen/Nvptx/Hopper/KernelEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -9,38 +10,6 @@ using LLVM::ICmpPredicate;
 namespace caa::nvptx::hopper {
 
 namespace {
-
-/// Scores and vectors that an element of a tile is made of, and of a map's result only what that result reads.
-void inputsOf(Value tile, llvm::SetVector<Value> &leaves, DenseSet<Value> &seen) {
-  if (!Values::typeOf(tile) || !seen.insert(tile).second)
-    return;
-  Operation *op = tile.getDefiningOp();
-  if (auto map = dyn_cast_or_null<tile::MapOp>(op)) {
-    Block &body = map.getBody().front();
-    SmallVector<Value> work{body.getTerminator()->getOperand(cast<OpResult>(tile).getResultNumber())};
-    DenseSet<Value> visited;
-    while (!work.empty()) {
-      Value value = work.pop_back_val();
-      if (!visited.insert(value).second)
-        continue;
-      if (auto argument = dyn_cast<BlockArgument>(value); argument && argument.getOwner() == &body)
-        inputsOf(map.getOperand(argument.getArgNumber()), leaves, seen);
-      else if (Operation *inner = value.getDefiningOp(); inner && inner->getBlock() == &body)
-        llvm::append_range(work, inner->getOperands());
-    }
-    return;
-  }
-  if (auto reduce = dyn_cast_or_null<tile::ReduceOp>(op))
-    return inputsOf(reduce.getTile(), leaves, seen);
-  leaves.insert(tile);
-}
-
-llvm::SetVector<Value> inputsOf(Value tile) {
-  llvm::SetVector<Value> leaves;
-  DenseSet<Value> seen;
-  inputsOf(tile, leaves, seen);
-  return leaves;
-}
 
 /// None of a ranking, whose state is kept apart.
 int64_t registersOf(Type type) {
@@ -249,9 +218,37 @@ void KernelEmitter::loadVectorsOf(Scope &scope, Value tile) {
       scope.elements(vector);
 }
 
-void KernelEmitter::emitSum(Scope &scope, tile::DotOp dot, const Stage &stage) {
+/// What a place of weights needs that can be made while a product that it needs too is still running; of more than one such value
+/// for each score there may be no registers.
+SmallVector<Value> KernelEmitter::earlyOf(Scope &scope, Value weights) {
+  SmallVector<Value> found;
+  for (size_t done = 1; done < flight.groups.size(); ++done) {
+    auto isLate = [&](Value leaf) {
+      Value score = scope.resolve(leaf);
+      return llvm::any_of(ArrayRef(flight.groups).drop_front(done), [&](auto &group) { return group.first == score; });
+    };
+    SmallVector<Value> early = earlyValues(weights, isLate);
+    if (early.size() == 1)
+      found.push_back(early[0]);
+  }
+  return found;
+}
+
+/// `later`: the weights of sums that come after it, of which what can be made now is.
+void KernelEmitter::emitSum(Scope &scope, tile::DotOp dot, ArrayRef<tile::DotOp> later, const Stage &stage) {
   loadVectorsOf(scope, dot.getA());
-  SmallVector<Value> packed = scope.packed(dot.getA()), sums;
+  SmallVector<std::pair<tile::MapOp, Value>> early;
+  for (tile::DotOp other : later)
+    for (Value value : earlyOf(scope, other.getA()))
+      early.emplace_back(other.getA().getDefiningOp<tile::MapOp>(), value);
+  SmallVector<Value> packed, sums;
+  for (int64_t place = 0, end = Values::typeOf(dot.getA()).getColumns() / 2; place < end; place += 2) {
+    Value low = scope.unrounded(dot.getA(), place), high = scope.unrounded(dot.getA(), place + 1);
+    packed.push_back(packPair(code, low, high));
+    for (auto &[map, value] : early)
+      for (int64_t column : {0, 1})
+        scope.regionValue(map, value, place + column);
+  }
   if (dot.getAccumulator())
     sums = scope.elements(dot.getAccumulator());
   issueSum(scope, dot, sums, packed, dot.getResult(), stage);
@@ -278,8 +275,8 @@ void KernelEmitter::emitBlock(Scope &scope, Block &block, const Stage &stage, bo
     return most;
   };
   llvm::stable_sort(sums, [&](tile::DotOp a, tile::DotOp b) { return rank(a) < rank(b); });
-  for (tile::DotOp dot : sums)
-    emitSum(scope, dot, stage);
+  for (auto [n, dot] : llvm::enumerate(sums))
+    emitSum(scope, dot, ArrayRef(sums).drop_front(n + 1), stage);
   for (auto guard : block.getOps<scf::IfOp>())
     emitGuard(scope, guard, stage);
   for (auto rank : block.getOps<tile::RankOp>())
@@ -402,6 +399,9 @@ void KernelEmitter::emitWeights(Scope &scope, unsigned n, const Stage &stage) {
   for (auto [k, sum] : llvm::enumerate(body.sums)) {
     tile::DotOp dot = sum.dot;
     loadVectorsOf(scope, dot.getA());
+    for (Value value : earlyOf(scope, dot.getA()))
+      for (int64_t place : Values::placesOf(Values::typeOf(dot.getA())))
+        scope.regionValue(dot.getA().getDefiningOp<tile::MapOp>(), value, place);
     for (auto [place, variable] : llvm::enumerate(fresh[k]))
       variable.set(scope.unrounded(dot.getA(), int64_t(place)));
     if (sum.factor)

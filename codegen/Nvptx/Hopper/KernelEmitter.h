@@ -97,7 +97,8 @@ private:
   void perBody(const Stage &stage, llvm::function_ref<void(unsigned)> emit);
   void emitBlock(Scope &scope, Block &block, const Stage &stage, bool scoresIssued);
   void emitGuard(Scope &scope, mlir::scf::IfOp guard, const Stage &stage);
-  void emitSum(Scope &scope, tile::DotOp dot, const Stage &stage);
+  SmallVector<Value> earlyOf(Scope &scope, Value weights);
+  void emitSum(Scope &scope, tile::DotOp dot, llvm::ArrayRef<tile::DotOp> later, const Stage &stage);
   void emitWeights(Scope &scope, unsigned body, const Stage &stage);
   void loadVectorsOf(Scope &scope, Value tile);
   unsigned streamOf(tile::DotOp dot) const { return plan.streamOf.lookup(dot.getB().getDefiningOp()); }

@@ -1,7 +1,9 @@
-// Brings a kernel into the form that Plan.cpp reads. The rewrites keep every bit of the results, but for factors of sums (deferFactors).
+// Brings a kernel into the form that Plan.cpp reads. The rewrites keep every bit of the results, but for factors of sums (deferFactors)
+// and products (orderProducts).
 #include "codegen/Nvptx/Hopper/Plan.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -81,6 +83,98 @@ void pullFactors(tile::MapOp map) {
   }
 }
 
+bool isPairs(Value tile) {
+  auto type = dyn_cast<tile::TileType>(tile.getType());
+  return type && type.getRows() > 1 && type.getColumns() > 1;
+}
+
+/// Which score of its body, 1 and up, a value of a map's region has to wait for; 0 for none.
+unsigned latestScore(Value value, DenseMap<Value, unsigned> &known) {
+  auto [found, isNew] = known.try_emplace(value, 0);
+  if (!isNew)
+    return found->second;
+  unsigned latest = 0;
+  auto argument = dyn_cast<BlockArgument>(value);
+  Operation *op = argument ? argument.getOwner()->getParentOp() : value.getDefiningOp();
+  if (auto map = dyn_cast<tile::MapOp>(op)) {
+    latest = latestScore(argument ? map.getOperand(argument.getArgNumber())
+                                  : map.getBody().front().getTerminator()->getOperand(cast<OpResult>(value).getResultNumber()), known);
+  } else if (auto dot = dyn_cast<tile::DotOp>(op)) {
+    for (auto other : dot->getBlock()->getOps<tile::DotOp>()) {
+      latest += other.getTransposeB();
+      if (other == dot)
+        break;
+    }
+  } else if (!argument) {
+    for (Value operand : op->getOperands())
+      latest = std::max(latest, latestScore(operand, known));
+  }
+  return known[value] = latest;
+}
+
+/// Products of pairs: what needs the earliest score first, so that only the product waits for the next one, not its factors; constants
+/// in one, last; c - x y in one step. Roundings differ in the last place: not for scores that are compared, whose bits another kernel
+/// relies on.
+void orderProducts(tile::MapOp map) {
+  Block &body = map.getBody().front();
+  auto innerOf = [&](Value value) {
+    auto product = value.getDefiningOp<arith::MulFOp>();
+    return product && product->getBlock() == &body ? product : arith::MulFOp();
+  };
+  for (Operation &op : llvm::make_early_inc_range(body)) {
+    OpBuilder builder(&op);
+    if (auto difference = dyn_cast<arith::SubFOp>(op); difference && difference.getType().isF32() && constantOf(difference.getLhs())) {
+      if (auto product = innerOf(difference.getRhs()); product && product->hasOneUse() && !constantOf(product.getRhs())) {
+        Value negated = arith::NegFOp::create(builder, op.getLoc(), product.getLhs());
+        Value result = math::FmaOp::create(builder, op.getLoc(), negated, product.getRhs(), difference.getLhs());
+        difference.replaceAllUsesWith(result);
+        difference.erase();
+        product.erase();
+      }
+      continue;
+    }
+    auto root = dyn_cast<arith::MulFOp>(op);
+    if (!root || !root.getType().isF32() || (root->hasOneUse() && isa<arith::MulFOp>(*root->user_begin())))
+      continue;
+    SmallVector<Value> factors, work{root.getResult()};
+    SmallVector<Operation *> products;
+    APFloat constant(1.0f);
+    while (!work.empty()) {
+      Value value = work.pop_back_val();
+      if (auto product = innerOf(value); product && (product == root || product->hasOneUse())) {
+        products.push_back(product);
+        work.append({product.getRhs(), product.getLhs()});
+      } else if (auto factor = constantOf(value)) {
+        constant = constant * *factor;
+      } else {
+        factors.push_back(value);
+      }
+    }
+    if (products.size() < 2 || factors.empty() || !constant.isFiniteNonZero() || constant.isDenormal())
+      continue;
+    DenseMap<Value, unsigned> known;
+    llvm::stable_sort(factors, [&](Value a, Value b) { return latestScore(a, known) < latestScore(b, known); });
+    Value result = factors[0];
+    for (Value factor : ArrayRef(factors).drop_front())
+      result = arith::MulFOp::create(builder, op.getLoc(), result, factor);
+    if (!constant.isExactlyValue(1))
+      result = arith::MulFOp::create(builder, op.getLoc(), result,
+                                     arith::ConstantOp::create(builder, op.getLoc(), builder.getFloatAttr(builder.getF32Type(), constant)));
+    root.replaceAllUsesWith(result);
+    for (Operation *product : products) // each before what it was used by
+      product->erase();
+  }
+}
+
+/// Whether a kernel compares scores.
+bool comparesScores(func::FuncOp kernel) {
+  WalkResult result = kernel.walk([](Operation *op) {
+    auto map = isa<arith::CmpFOp>(op) ? dyn_cast<tile::MapOp>(op->getParentOp()) : tile::MapOp();
+    return isa<tile::RankOp>(op) || (map && isPairs(map.getResult(0))) ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
 /// A constant factor of every weight that a sum over the sweep takes multiplies the sum instead: one product per element of the result,
 /// none per pair.
 void deferFactors(tile::SweepOp sweep) {
@@ -156,6 +250,11 @@ void prepareKernel(func::FuncOp kernel) {
   });
   tidy();
   kernel.walk([](tile::MapOp map) { pullFactors(map); });
+  if (!comparesScores(kernel))
+    kernel.walk([](tile::MapOp map) {
+      if (isPairs(map.getResult(0)))
+        orderProducts(map);
+    });
   kernel.walk([](tile::SweepOp sweep) { deferFactors(sweep); });
   tidy();
 }

@@ -82,16 +82,18 @@ public:
   Value condition(tile::MapOp map, int64_t place);
   /// A tile that is the left operand of a product: pairs of bf16.
   SmallVector<Value> packed(Value tile);
+  /// A value of a map's region at a place.
+  Value regionValue(tile::MapOp map, Value value, int64_t place);
+  /// What stands for `value`: see setSame.
+  Value resolve(Value value);
 
   Values &values;
 
 private:
   using Key = std::pair<Value, int64_t>;
   Value find(Value value, int64_t place);
-  Value resolve(Value value);
   const Make *findLazy(Value tile);
   Value emitElement(Value tile, int64_t place);
-  Value regionValue(tile::MapOp map, Value value, int64_t place);
   Value emitRegionOp(tile::MapOp map, mlir::Operation *op, int64_t place);
   Value emitExponential(tile::MapOp map, Value argument, int64_t place);
   Value emitReduce(tile::ReduceOp reduce, int64_t place);

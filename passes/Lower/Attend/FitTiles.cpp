@@ -9,7 +9,7 @@ using namespace mlir;
 namespace caa::attend {
 
 std::optional<TileSizes> fitTiles(AttendOp attend) {
-  int64_t scores = 0, operations = 0, conditions = 0, carried = 0, sums = 0, softmaxes = 0, words = 0, longest = 0;
+  int64_t scores = 0, operations = 0, conditions = 0, carried = 0, sums = 0, softmaxes = 0, words = 0, heldWords = 0, longest = 0;
   bool fits = true, holdsKeys = false;
   for (Operation &op : attend.getBody().front()) {
     if (auto dot = dyn_cast<DotOp>(op)) {
@@ -37,8 +37,9 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
     carried += (width + 1) / 2;
     sums += width > 1;
   }
-  for (Value operand : holdsKeys ? attend.getQueries() : attend.getKeys())
-    words += cast<RankedTensorType>(operand.getType()).getShape().back() == 1;
+  auto isWord = [](Value operand) { return cast<RankedTensorType>(operand.getType()).getShape().back() == 1; };
+  words = llvm::count_if(holdsKeys ? attend.getQueries() : attend.getKeys(), isWord);
+  heldWords = llvm::count_if(holdsKeys ? attend.getKeys() : attend.getQueries(), isWord);
   if (!fits || !scores)
     return std::nullopt;
 
@@ -53,12 +54,12 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
   if (longest > 128) // shared memory is the limit
     return TileSizes{64, swept};
   bool isSimple = operations <= 8 && softmaxes <= 1;
-  if (isSimple && operations <= 3 && conditions <= 6 && words == 0 && registers(128) <= 128)
+  if (isSimple && operations <= 3 && conditions <= 6 && words + heldWords == 0 && registers(128) <= 128)
     return TileSizes{192, 128};
   if (isSimple && registers(128) <= 176)
     return TileSizes{128, 128};
   // One sum alone is pipelined: the scores of two visits are alive at a time.
-  if (isSimple && registers(64) <= (sums > 1 ? 160 : 136) && words <= 2)
+  if (isSimple && registers(64) <= (sums > 1 ? 160 : 136) && words <= 2 && heldWords <= 2)
     return TileSizes{192, 64};
   return TileSizes{128, swept};
 }
