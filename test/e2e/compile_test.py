@@ -39,12 +39,6 @@ class SharedObject(ModelTest):
         names = [[k["name"] for k in json.loads(run("caa-run", "inspect", so, "--json").stdout)["kernels"]] for so in (two, many)]
         self.assertEqual(*names)
 
-    def test_the_default_model_has_the_published_number_of_parameters(self):
-        library = self.compile("qwen_dense")
-        listing = json.loads(run("caa-run", "inspect", library, "--json").stdout)
-        self.assertEqual(listing["matrix_parameters_outside_embedding"], 134_217_728)
-        self.assertEqual(listing["parameters_in_all"], 212_046_336)
-
     def test_the_full_model_compiles_within_five_seconds_of_two_cores(self):
         for model in ("qwen_dense", "qwen_caa"):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -52,30 +46,6 @@ class SharedObject(ModelTest):
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             self.assertLess(seconds, 10, f"{model}: {seconds:.1f} s of processor time")
-
-
-class Costs(ModelTest):
-    """What `inspect` promises about attention at 16k tokens."""
-    LENGTH = 16384
-
-    def inspect(self, library):
-        return json.loads(run("caa-run", "inspect", library, "--json", "--batch", 1, "--length", self.LENGTH).stdout)
-
-    def test_attention_keeps_little_beside_its_inputs_and_outputs(self):
-        vectors = {"q": "8x64", "k": "8x64", "v": "8x64"}
-        library = self.compile("qwen_caa", [*SMALL, "layers=1"], [("caa", vectors | {"x": "1x512"}), ("dense", vectors)])
-        due = 4 * 8 * self.LENGTH * 8 * 64 * 4  # four times q, k, v, out and their gradients
-        arenas = {entry["name"]: entry["arena_bytes"] for entry in self.inspect(library)["entries"]}
-        for name in ("caa.gradient", "dense.gradient"):
-            self.assertLessEqual(arenas[name], due, name)
-
-    def test_a_window_of_512_visits_at_most_nine_percent_of_the_causal_scores(self):
-        attends = self.inspect(self.compile("qwen_local", [*SMALL, "layers=2"]))["analysis"]["attends"]
-        self.assertEqual([(a["location"].rsplit("/")[-1].split(":")[0], a["calls"]) for a in attends], [("qwen_local.mdl", 2)])
-        scores = {v["length"]: v["scores"] for v in attends[0]["visited"]}[self.LENGTH]
-        causal = self.LENGTH * (self.LENGTH + 1) // 2
-        self.assertLessEqual(scores, 0.09 * causal)
-        self.assertGreaterEqual(scores, 512 * self.LENGTH - 512 * 511 // 2)  # no fewer than belong to the window
 
 
 class Output(ModelTest):
