@@ -451,13 +451,27 @@ bool Planner::findSlices() {
 /// for itself, the last one as first + rows - 1, and the end of the tile, for a test that is only made stricter by a later start, as
 /// first + rows. Any other sum of the first token and a constant may mean anything: then nothing is split.
 void Planner::findVisits() {
-  DenseSet<Operation *> ops;
-  for (Operation &op : plan.sweep.getVisit().front())
-    slice(&op, ops);
-  plan.visitsAreScalar = llvm::all_of(ops, [](Operation *op) {
-    return isa<tile::VisitOp, tile::ExtentOp, tile::ItemOp>(op) || (isa<arith::ArithDialect>(op->getDialect()) && !op->getNumRegions());
-  });
-  if (!plan.visitsAreScalar || plan.threshold || plan.warpgroups < 2)
+  llvm::SetVector<Operation *> ops;
+  Block &region = plan.sweep.getVisit().front();
+  auto isScalar = [](Type type) { return type.isIntOrIndexOrFloat(); };
+  plan.visitsAreScalar = true;
+  ops.insert(region.getTerminator());
+  for (size_t n = 0; n < ops.size(); ++n)
+    for (Value operand : ops[n]->getOperands()) {
+      Operation *op = operand.getDefiningOp();
+      if (auto extract = dyn_cast_or_null<tile::ExtractOp>(op)) {
+        if (!llvm::is_contained(plan.visitFacts, extract))
+          plan.visitFacts.push_back(extract);
+        plan.visitsAreScalar &= op->getBlock() != &region;
+      } else if (op && !ops.contains(op)) {
+        if (op->getNumRegions() || !llvm::all_of(op->getOperandTypes(), isScalar)) {
+          plan.visitsAreScalar = false;
+          return;
+        }
+        ops.insert(op);
+      }
+    }
+  if (plan.threshold || plan.warpgroups < 2)
     return;
   plan.heldStart = plan.held[0].load.getIndices()[1];
   DenseSet<Value> starts{plan.heldStart};

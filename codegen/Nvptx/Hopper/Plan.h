@@ -77,6 +77,7 @@ struct Plan {
   /// holds for a part of them if `heldStart` is the part's first row and `heldLast` (start + rows - 1; may be null) its last.
   bool visitsAreSplit = false;
   Value heldStart, heldLast;
+  SmallVector<tile::ExtractOp> visitFacts; ///< that a visit region needs of tiles: for a part of the rows, what holds for all
   /// A kernel that ranks: its sweep fills one ranking, and runs as often as the threshold wants.
   tile::ThresholdOp threshold;
 

@@ -317,14 +317,15 @@ void KernelEmitter::emitProducer() {
 Value KernelEmitter::wordOf(Scope &scope, Value item, Value here) {
   Block &region = plan.sweep.getVisit().front();
   Value chosen = region.getTerminator()->getOperand(0);
-  if (!plan.visitsAreSplit) {
-    Scope visit(*values, &scope);
-    visit.setScalar(region.getArgument(0), here);
-    return code.mul(code.add(visit.scalar(chosen), code.word(1)), code.word(0x010101));
-  }
+  Scope whole(*values, &scope);
+  whole.setScalar(region.getArgument(0), here);
+  if (!plan.visitsAreSplit)
+    return code.mul(code.add(whole.scalar(chosen), code.word(1)), code.word(0x010101));
   Value start = scope.scalar(plan.heldStart), word;
   for (int64_t n = 0; n < plan.warpgroups; ++n) {
-    Scope visit(*values, nullptr); // nothing known of the whole item but its number
+    Scope visit(*values, nullptr); // nothing known of the whole item but its number, and what is known of tiles
+    for (tile::ExtractOp fact : plan.visitFacts)
+      visit.setScalar(fact.getResult(), whole.scalar(fact.getResult()));
     for (auto op : plan.kernel.getOps<tile::ItemOp>())
       visit.setScalar(op.getItem(), item);
     if (plan.loop)
