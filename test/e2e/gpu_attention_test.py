@@ -20,6 +20,12 @@ from reference import attentions  # noqa: E402
 DIM = 64
 ONE_ROUNDING = 2.0**-9
 LENGTHS = (2, 65, 129, 600)
+SOFT_CAPPED = """use "qwen3.mdl"
+attention soft_capped(q, k, v, w = 100, cap = 2) {
+  return softmax(softcap(dot(q[i], k[j]) / sqrt(q.width), cap) over window(w)) @ v
+}
+model qwen_soft_capped = qwen3(mix = soft_capped)
+"""
 # model, attention, the vectors that it takes beside v, its parameters by shape, constants
 CASES = {
     "dense": ("qwen_dense", "qk", {}, {}),
@@ -30,6 +36,7 @@ CASES = {
     "streaming": ("streaming", "qk", {}, {"streaming.w": 100}),
     "sink": ("sink_logit", "qk", {"z": lambda h, d: (h, 1)}, {}),
     "alibi": ("alibi", "qk", {}, {}),
+    "soft_capped": (SOFT_CAPPED, "qk", {}, {"soft_capped.w": 100}),
 }
 
 

@@ -166,6 +166,31 @@ void orderProducts(tile::MapOp map) {
   }
 }
 
+/// x < a & x <= b is x < min(a, b + 1): where only one of a and b differs from pair to pair, that is one comparison a pair. For tokens,
+/// which are far from overflow. Among more conditions the minimum would be one bound more to keep in registers.
+void mergeBounds(tile::MapOp map) {
+  auto boundOf = [](Value value) {
+    auto compare = value.getDefiningOp<arith::CmpIOp>();
+    bool isBound = compare && compare.getLhs().getType().isInteger(64) &&
+                   llvm::is_contained({arith::CmpIPredicate::slt, arith::CmpIPredicate::sle}, compare.getPredicate());
+    return isBound ? compare : arith::CmpIOp();
+  };
+  for (auto both : llvm::make_early_inc_range(map.getBody().front().getOps<arith::AndIOp>())) {
+    arith::CmpIOp a = boundOf(both.getLhs()), b = boundOf(both.getRhs());
+    if (!a || !b || a.getLhs() != b.getLhs() || (both->hasOneUse() && isa<arith::AndIOp>(*both->user_begin())))
+      continue;
+    OpBuilder builder(both);
+    Location loc = both.getLoc();
+    auto end = [&](arith::CmpIOp bound) -> Value {
+      if (bound.getPredicate() == arith::CmpIPredicate::slt)
+        return bound.getRhs();
+      return arith::AddIOp::create(builder, loc, bound.getRhs(), arith::ConstantIntOp::create(builder, loc, 1, 64));
+    };
+    Value least = arith::MinSIOp::create(builder, loc, end(a), end(b));
+    both.replaceAllUsesWith(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a.getLhs(), least).getResult());
+  }
+}
+
 /// Whether a kernel compares scores.
 bool comparesScores(func::FuncOp kernel) {
   WalkResult result = kernel.walk([](Operation *op) {
@@ -249,7 +274,11 @@ void prepareKernel(func::FuncOp kernel) {
     hoistInvariants(loop);
   });
   tidy();
-  kernel.walk([](tile::MapOp map) { pullFactors(map); });
+  kernel.walk([](tile::MapOp map) {
+    pullFactors(map);
+    if (isPairs(map.getResult(0)))
+      mergeBounds(map);
+  });
   if (!comparesScores(kernel))
     kernel.walk([](tile::MapOp map) {
       if (isPairs(map.getResult(0)))

@@ -4,6 +4,7 @@
 // RUN: tile-to-ptx %t.mlir --target=sm_90a --only=forward --assemble | FileCheck %s --check-prefix=FORWARD
 // RUN: tile-to-ptx %t.mlir --target=sm_90a --only=keys --assemble | FileCheck %s --check-prefix=KEYS
 // RUN: tile-to-ptx %t.mlir --target=sm_90a --only=queries --assemble | FileCheck %s --check-prefix=QUERIES
+// RUN: tile-to-ptx %t.mlir --target=sm_90a --only=capped --assemble | FileCheck %s --check-prefix=CAPPED
 // RUN: tile-to-ptx %t.mlir --target=sm_90a --only=selected --assemble | FileCheck %s --check-prefix=SELECTED
 // RUN: tile-to-ptx %t.mlir --target=sm_90a --only=kth --assemble | FileCheck %s --check-prefix=KTH
 
@@ -21,6 +22,7 @@
 // FORWARD: wgmma.wait_group.sync.aligned 1
 // FORWARD: setmaxnreg.dec.sync.aligned.u32 32
 // FORWARD: cp.async.bulk.tensor.4d.shared::cluster.global
+// FORWARD: vote.sync.ballot.b32
 // FORWARD: launch: {{.*}}"blocks_per_sm":1,"counters":2,{{.*}}"box_rows":192
 // FORWARD: ptxas: forward 128 registers, 0 bytes spilled, 0 bytes of stack
 // FORWARD-NOT: ptxas
@@ -73,8 +75,12 @@ func.func private @keys(%q: tensor<?x?x8x64xbf16>, %lse: tensor<?x?x8x1xf32>, %d
   return %dv, %dk : tensor<?x?x2x64xbf16>, tensor<?x?x2x64xbf16>
 }
 
+// The exponentials of a visit need its first product alone and run beside the second one and the sums of the visit before.
 // QUERIES-LABEL: .entry queries
 // QUERIES: setmaxnreg.inc.sync.aligned.u32 160
+// QUERIES: wgmma.wait_group.sync.aligned 2
+// QUERIES-COUNT-32: ex2.approx.ftz.f32
+// QUERIES: wgmma.wait_group.sync.aligned 1
 // QUERIES: ptxas: queries 128 registers, 0 bytes spilled, 0 bytes of stack
 // QUERIES-NOT: ptxas
 func.func private @queries(%q: tensor<?x?x8x64xbf16>, %lse: tensor<?x?x8x1xf32>, %do: tensor<?x?x8x64xbf16>, %delta: tensor<?x?x8x1xf32>,
@@ -98,6 +104,31 @@ func.func private @queries(%q: tensor<?x?x8x64xbf16>, %lse: tensor<?x?x8x1xf32>,
     caa.yield %ds : f32
   }
   return %dq : tensor<?x?x8x64xbf16>
+}
+
+// A soft cap: one product by all constants before the hyperbolic tangent, which is one instruction.
+// CAPPED-LABEL: .entry capped
+// CAPPED: mul.rn.f32 [[X:%r[0-9]+]], {{%r[0-9]+}}, 0f3B23D70A;
+// CAPPED: tanh.approx.f32 {{%r[0-9]+}}, [[X]];
+// CAPPED: ptxas: capped 168 registers, 0 bytes spilled, 0 bytes of stack
+// CAPPED-NOT: ptxas
+func.func private @capped(%q: tensor<?x?x8x64xbf16>, %k: tensor<?x?x8x64xbf16>, %v: tensor<?x?x8x64xbf16>)
+    -> (tensor<?x?x8x64xbf16>, tensor<?x?x8x1xf32>) attributes {caa.kernel} {
+  %o, %lse = caa.attend queries(%q) keys(%k, %v) heads() reductions [#caa.reduce<softmax over keys, value = 1>]
+      : (tensor<?x?x8x64xbf16>, tensor<?x?x8x64xbf16>, tensor<?x?x8x64xbf16>) -> (tensor<?x?x8x64xbf16>, tensor<?x?x8x1xf32>) {
+  ^bb0(%i: i64, %j: i64, %qi: vector<64xbf16>, %kj: vector<64xbf16>, %vj: vector<64xbf16>):
+    %c = arith.constant 0.125 : f32
+    %inverse = arith.constant 0.02 : f32
+    %cap = arith.constant 50.0 : f32
+    %d = caa.dot %qi, %kj : vector<64xbf16>
+    %s = arith.mulf %d, %c : f32
+    %u = arith.mulf %s, %inverse : f32
+    %t = math.tanh %u : f32
+    %capped = arith.mulf %t, %cap : f32
+    %m = arith.cmpi sle, %j, %i : i64
+    caa.yield %capped, %m : f32, i1
+  }
+  return %o, %lse : tensor<?x?x8x64xbf16>, tensor<?x?x8x1xf32>
 }
 
 // A selection by a threshold: a warpgroup asks whether any of its rows has a member in the tile before it multiplies values.

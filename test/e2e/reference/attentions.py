@@ -133,6 +133,11 @@ def capped(p, plain_q, plain_k, v, layer, cfg, **_):
     return mixed(weights(s, causal(len(q)) & (delta(len(q)) < reach)), v, q.shape[1])
 
 
+def soft_capped(p, q, k, v, cfg, **_):
+    s = 2 * jnp.tanh(scores(q, k) / jnp.sqrt(q.shape[-1]) / 2)
+    return mixed(weights(s, causal(len(q)) & (delta(len(q)) < cfg["soft_capped.w"])), v, q.shape[1])
+
+
 def alibi(p, q, k, v, **_):
     slope = 2.0 ** (-8.0 * (jnp.arange(q.shape[1]) + 1) / q.shape[1])
     s = scores(q, k) / jnp.sqrt(q.shape[-1]) - slope[:, None, None] * delta(len(q))[None]

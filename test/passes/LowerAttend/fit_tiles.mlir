@@ -29,6 +29,31 @@ func.func private @heads_of_128(%q: tensor<?x?x4x128xbf16>, %k: tensor<?x?x2x128
   return %o : tensor<?x?x4x128xbf16>
 }
 
+// The scores of two visits are alive beside sums of 128 columns: two warpgroups.
+// CHECK-LABEL: func.func private @queries_of_128
+// CHECK: tile.load %arg0{{.*}} -> <128x128xbf16>
+// CHECK: tile.sweep {{.*}} step 64
+func.func private @queries_of_128(%q: tensor<?x?x8x128xbf16>, %lse: tensor<?x?x8x1xf32>, %do: tensor<?x?x8x128xbf16>,
+                                  %delta: tensor<?x?x8x1xf32>, %k: tensor<?x?x2x128xbf16>, %v: tensor<?x?x2x128xbf16>)
+    -> tensor<?x?x8x128xbf16> attributes {caa.kernel} {
+  %dq = caa.attend queries(%q, %lse, %do, %delta) keys(%k, %v) heads() reductions [#caa.reduce<sum over keys, value = 0>]
+      : (tensor<?x?x8x128xbf16>, tensor<?x?x8x1xf32>, tensor<?x?x8x128xbf16>, tensor<?x?x8x1xf32>, tensor<?x?x2x128xbf16>,
+         tensor<?x?x2x128xbf16>) -> tensor<?x?x8x128xbf16> {
+  ^bb0(%i: i64, %j: i64, %qi: vector<128xbf16>, %l: f32, %doi: vector<128xbf16>, %e: f32, %kj: vector<128xbf16>, %vj: vector<128xbf16>):
+    %zero = arith.constant 0.0 : f32
+    %d = caa.dot %qi, %kj : vector<128xbf16>
+    %m = arith.cmpi sle, %j, %i : i64
+    %x = arith.subf %d, %l : f32
+    %y = math.exp %x : f32
+    %p = arith.select %m, %y, %zero : f32
+    %dp = caa.dot %doi, %vj : vector<128xbf16>
+    %r = arith.subf %dp, %e : f32
+    %ds = arith.mulf %p, %r : f32
+    caa.yield %ds : f32
+  }
+  return %dq : tensor<?x?x8x128xbf16>
+}
+
 // No tensor core takes f32: the sizes of the options.
 // CHECK-LABEL: func.func private @exact
 // CHECK: tile.load %arg0{{.*}} -> <128x64xf32>
