@@ -127,6 +127,8 @@ void decodeTryWait(Decoder &decoder) {
   decoder.out.from[1] = decoder.source(2, Width::Word);
 }
 
+void nothing(Warp &, const Instruction &, uint32_t) {}
+
 void fenceProxy(Warp &warp, const Instruction &, uint32_t lanes) {
   each(warp, lanes, [&](int lane) { warp.block->shared.fence(warp.by(uint32_t(lane))); });
 }
@@ -143,8 +145,15 @@ void addBarriers(Table &table) {
   table["mbarrier.try_wait.parity.shared::cta.b64"] = table["mbarrier.try_wait.parity.shared.b64"] = decodeTryWait;
   table["mbarrier.test_wait.parity.shared::cta.b64"] = decodeTryWait;
   table["fence.proxy.async.shared::cta"] = table["fence.proxy.async"] = [](Decoder &decoder) { decoder.out.run = fenceProxy; };
-  for (const char *name : {"fence.mbarrier_init.release.cluster", "setmaxnreg.inc.sync.aligned.u32", "setmaxnreg.dec.sync.aligned.u32"})
-    table[name] = [](Decoder &decoder) { decoder.out.run = [](Warp &, const Instruction &, uint32_t) {}; };
+  table["fence.mbarrier_init.release.cluster"] = [](Decoder &decoder) { decoder.out.run = nothing; };
+  for (const char *name : {"setmaxnreg.inc.sync.aligned.u32", "setmaxnreg.dec.sync.aligned.u32"})
+    table[name] = [](Decoder &decoder) {
+      const int64_t count = decoder.immediate(0);
+      if (count < 24 || count > 256 || count % 8)
+        decoder.fail("no such number of registers");
+      decoder.out.kind = Kind::Converged;
+      decoder.out.run = nothing;
+    };
 }
 
 } // namespace caa::ptx

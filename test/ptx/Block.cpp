@@ -7,10 +7,16 @@ namespace caa::ptx {
 
 Block::Block(const Launch &launch) : launch(launch), kernel(*launch.kernel) {
   const uint32_t count = (launch.threads + 31) / 32;
+  if (launch.threads > kernel.mostThreads)
+    throw Fault("a block of " + std::to_string(launch.threads) + " threads, of a kernel made for " +
+                std::to_string(kernel.mostThreads));
   if (launch.threads % 32 || count > mostWarps)
     throw Fault("blocks of " + std::to_string(launch.threads) + " threads are not emulated");
   const uint32_t words = kernel.constantWords + kernel.registerWords;
+  static thread_local std::vector<uint32_t> kept; // pages of memory are dear, launches many
+  file_.swap(kept);
   file_.assign(size_t(words) * count + 16, 0x7fc5dead); // a NaN, and no good address
+  keep_ = &kept;
   predicates_.assign(size_t(kernel.predicates) * count, 0);
   // Registers begin at a cache line.
   auto *first = file_.data();
@@ -24,6 +30,8 @@ Block::Block(const Launch &launch) : launch(launch), kernel(*launch.kernel) {
     warps[i].predicates = &predicates_[size_t(kernel.predicates) * i];
   }
 }
+
+Block::~Block() { file_.swap(*keep_); }
 
 void Block::prepare(uint32_t index) {
   shared.reset(launch.sharedBytes, uint32_t(warps.size()));

@@ -113,6 +113,8 @@ using LateWork = std::function<void()>;
 class Block {
 public:
   explicit Block(const Launch &launch);
+  ~Block();
+  Block(const Block &) = delete;
   /// Runs block `index` of the grid. Throws a Fault that names the instruction.
   void run(uint32_t index);
 
@@ -142,6 +144,7 @@ private:
   void prepare(uint32_t index);
   [[noreturn]] void deadlock() const;
   std::vector<uint32_t> file_, predicates_;
+  std::vector<uint32_t> *keep_ = nullptr; // where the registers' memory goes
   const Allocation *last_ = nullptr;
   uint64_t random_ = 0;
 };

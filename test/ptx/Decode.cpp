@@ -185,6 +185,7 @@ const Kernel &Module::kernel(const std::string &name) {
     kernel->parameterBytes = text.parameters.back().offset + text.parameters.back().size;
   kernel->registerWords = text.registerWords;
   kernel->predicates = text.predicates;
+  kernel->mostThreads = text.mostThreads;
   for (int32_t *place : {&kernel->laneIdPlace, &kernel->tidPlace, &kernel->ctaidPlace, &kernel->ntidPlace,
                          &kernel->nctaidPlace, &kernel->zeroPlace}) {
     kernel->constantWords += 32;

@@ -52,7 +52,7 @@ struct Parameter {
 struct Kernel {
   std::string name;
   std::vector<Parameter> parameters;
-  uint32_t parameterBytes = 0;
+  uint32_t parameterBytes = 0, mostThreads = 1024; // of a block
   std::vector<Instruction> code;
   std::vector<int32_t> lists;
   uint32_t constantWords = 0, registerWords = 0, predicates = 2; // predicate 0 is false, 1 true

@@ -26,9 +26,13 @@ public:
     kernel_.name = name;
     expect('(');
     readParameters();
-    // Directives of the kernel (.maxntid 256, 1, 1) stand before its body.
     while (peek() != '{')
-      step();
+      if (text_.substr(at_).starts_with(".maxntid")) {
+        opcode();
+        kernel_.mostThreads = uint32_t(std::stoul(std::string(this->name())));
+      } else {
+        step();
+      }
     expect('{');
     scopes_.emplace_back();
     while (!scopes_.empty())

@@ -33,6 +33,7 @@ struct KernelText {
   std::vector<Statement> statements;
   std::unordered_map<std::string, uint32_t> labels; // index of the statement that follows
   uint32_t registerWords = 0, predicates = 2;
+  uint32_t mostThreads = 1024; // of a block
 };
 
 /// Reads the kernel `.entry NAME` of a module's text. Throws a Fault.
