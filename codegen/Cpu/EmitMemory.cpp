@@ -21,7 +21,7 @@ Place KernelEmitter::placeOf(Value value, std::optional<Layout> wanted) {
   if (auto found = places.find(value); found != places.end())
     return found->second;
   if (auto slice = value.getDefiningOp<tile::SliceOp>()) {
-    Place place = placeOf(slice.getTile());
+    Place place = placeOf(slice.getTile(), plan.layouts.of(value)); // one column is contiguous only in a tile by columns
     Value start = code.index(int64_t(slice.getStart()));
     place.base = place.layout == Layout::Rows ? elementAddress(place, code.index(0), start)
                                               : elementAddress(place, start, code.index(0));

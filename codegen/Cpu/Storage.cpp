@@ -213,15 +213,21 @@ void KernelPlan::touch(Value value, std::optional<Layout> layout, const Node &no
   };
   if (!tileOf(value))
     return;
-  for (Value step = value;; step = step.getDefiningOp<tile::SliceOp>().getTile()) {
+  auto markCopies = [&](Value tile, std::optional<Layout> only) {
+    for (Layout either : {Layout::Rows, Layout::Columns})
+      if (auto copy = copyOf(tile, either); copy && (!only || *only == either))
+        mark(*copy);
+  };
+  markCopies(value, layout);
+  for (Value step = value;;) {
     if (auto slot = slotOf(step))
       mark(*slot);
-    if (!step.getDefiningOp<tile::SliceOp>())
+    auto slice = step.getDefiningOp<tile::SliceOp>();
+    if (!slice)
       break;
+    step = slice.getTile();
+    markCopies(step, layouts.of(slice.getResult()));
   }
-  for (Layout either : {Layout::Rows, Layout::Columns})
-    if (auto copy = copyOf(value, either); copy && (!layout || *layout == either))
-      mark(*copy);
 }
 
 void KernelPlan::touchBlock(Block &block) {

@@ -77,7 +77,9 @@ Result<Response> interpret(const Program &program, Request request) {
       if (given->second.shape != context.values[result.id].shape)
         return inputError("the gradient of `" + result.name + "` is " + describe(given->second.shape) + ", not " +
                           describe(context.values[result.id].shape));
-      context.gradient(result.id).data = given->second.data;
+      Tensor &gradient = context.gradient(result.id); // a value may be returned twice
+      for (size_t n = 0; n < gradient.data.size(); ++n)
+        gradient.data[n] += given->second.data[n];
     }
   CAA_CHECK(reverse(context, *function));
   for (const Named &input : function->inputs)

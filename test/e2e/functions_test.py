@@ -5,6 +5,7 @@ import unittest
 import numpy as np
 
 from harness import ModelTest, check
+from reference.attentions import random
 
 HEADS, WIDTH, BATCH, LENGTH = 4, 6, 2, 5
 
@@ -232,6 +233,19 @@ class Functions(ModelTest):
             alone = self.call(library, "f0", inputs, {"out.1": second}, oracle)
             self.assertFalse(alone["d_x"].any())
             check(alone["d_y"], second, 1e-6, "d_y of the second output alone")
+
+    def test_a_value_may_be_returned_twice_and_in_part(self):
+        library = self.compile("block f0(x, y, z) {\n  t = where(x > 0.25 | head == 0, y, x)\n  return t, t, pick(t * random(position), 2)\n}\n", (),
+                               [("f0", {"x": f"{HEADS}x{WIDTH}", "y": f"{HEADS}x{WIDTH}", "z": "2x1"})])
+        inputs = self.inputs()
+        chosen = (inputs["x"] > 0.25) | (HEAD == 0)
+        t = np.where(chosen, inputs["y"], inputs["x"])
+        first, second = (self.generator.normal(size=t.shape).astype(np.float32) for _ in range(2))
+        for oracle in (False, True):
+            found = self.call(library, "f0", inputs, {"out": first, "out.1": second}, oracle)
+            check(found["out.1"], t, 1e-6, "out.1")
+            check(found["out.2"], t[..., 2:3] * random(position()), 1e-6, "out.2")
+            check(found["d_y"], np.where(chosen, first + second, 0), 1e-6, "d_y")
 
     def test_a_stopped_score_weighs_and_sends_no_gradient(self):
         library = self.compile_all("attention", ["softmax(s + stop(s)) @ y"], "  score s = dot(x[i], y[j]) / 2\n")

@@ -113,6 +113,10 @@ TEST_F(Kernels, HalvesAreRotatedInPlace) {
     check("rope", {2, length, 2 * length});
 }
 
+TEST_F(Kernels, AColumnOfAWiderTileIsReadAsOne) {
+  for (int64_t rows : {8, 21})
+    check("columns", {1, rows, rows}, 3);
+}
 TEST_F(Kernels, ConcatenationsFeedProducts) { check("concat_dot", {1, 8, 8}); }
 
 TEST_F(Kernels, ProductsTakeEveryTransposition) {
