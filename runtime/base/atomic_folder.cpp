@@ -1,8 +1,9 @@
-// AtomicFolder of files.h: fill a hidden folder, sync it whole, then one rename (or one exchange with the folder that
+// AtomicFolder of files.h and UnfinishedFolder: fill a hidden folder, sync it whole, then one rename (or one exchange with the folder that
 // stands at the target) makes it visible.
 #include "runtime/base/files.h"
 
 #include "runtime/base/temporary.h"
+#include "runtime/base/unfinished_folder.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -42,15 +43,46 @@ Status syncTree(const Path &folder) {
 /// A target written as `dir/` names the folder `dir`.
 Path withoutTrailingSlash(const Path &path) { return path.has_filename() ? path : path.parent_path(); }
 
+/// The folder itself, not a link to it, with its parents made.
+Result<Path> targetOf(const Path &given) {
+  std::error_code code;
+  Path target = fs::absolute(withoutTrailingSlash(given), code);
+  if (fs::is_symlink(target, code) && fs::exists(target, code))
+    target = fs::canonical(target, code);
+  CAA_CHECK(makeFolder(target.parent_path()));
+  return target;
+}
+
+/// Syncs `temporary` whole and puts it where `target` is.
+Status moveInto(const Path &temporary, const Path &target) {
+  CAA_CHECK(syncTree(temporary));
+  std::error_code code;
+  bool exchange = fs::exists(fs::symlink_status(target, code));
+  unsigned flags = exchange ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+  int failed = ::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), flags);
+  if (failed != 0 && errno == EINVAL) {
+    // A file system without the flags (some network ones): the old folder steps aside first, then the new one moves in.
+    Path aside = temporaryBeside(target);
+    if (exchange && ::rename(target.c_str(), aside.c_str()) != 0)
+      return fileError("replace the folder", target, errno);
+    failed = ::rename(temporary.c_str(), target.c_str());
+    if (exchange && failed == 0)
+      fs::remove_all(aside, code);
+    exchange = false;
+  }
+  if (failed != 0)
+    return fileError("write the folder", target, errno);
+  CAA_CHECK(syncFolder(target.parent_path()));
+  if (exchange)
+    fs::remove_all(temporary, code); // now the old content
+  return {};
+}
+
 } // namespace
 
 Result<AtomicFolder> AtomicFolder::create(const Path &target) {
   AtomicFolder folder;
-  std::error_code code;
-  folder.target_ = fs::absolute(withoutTrailingSlash(target), code);
-  if (fs::is_symlink(folder.target_, code) && fs::exists(folder.target_, code))
-    folder.target_ = fs::canonical(folder.target_, code);
-  CAA_CHECK(makeFolder(folder.target_.parent_path()));
+  CAA_TRY(folder.target_, targetOf(target));
   Path temporary = temporaryBeside(folder.target_);
   CAA_CHECK(makeFolder(temporary));
   folder.temporary_ = std::move(temporary);
@@ -69,27 +101,36 @@ AtomicFolder::~AtomicFolder() {
 }
 
 Status AtomicFolder::publish() {
-  CAA_CHECK(syncTree(temporary_));
-  std::error_code code;
-  bool exchange = fs::exists(fs::symlink_status(target_, code));
-  unsigned flags = exchange ? RENAME_EXCHANGE : RENAME_NOREPLACE;
-  int failed = ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags);
-  if (failed != 0 && errno == EINVAL) {
-    // A file system without the flags (some network ones): the old folder steps aside first, then the new one moves in.
-    Path aside = temporaryBeside(target_);
-    if (exchange && ::rename(target_.c_str(), aside.c_str()) != 0)
-      return fileError("replace the folder", target_, errno);
-    failed = ::rename(temporary_.c_str(), target_.c_str());
-    if (exchange && failed == 0)
-      fs::remove_all(aside, code);
-    exchange = false;
-  }
-  if (failed != 0)
-    return fileError("write the folder", target_, errno);
-  CAA_CHECK(syncFolder(target_.parent_path()));
-  if (exchange)
-    fs::remove_all(temporary_, code); // now the old content
+  CAA_CHECK(moveInto(temporary_, target_));
   temporary_.clear();
+  return {};
+}
+
+Result<UnfinishedFolder> UnfinishedFolder::open(const Path &target) {
+  CAA_TRY(Path absolute, targetOf(target));
+  Path path = absolute.parent_path() / fmt::format(".{}.unfinished", absolute.filename().string());
+  CAA_CHECK(makeFolder(path));
+  CAA_TRY(auto lock, FolderLock::take(path));
+  if (!lock)
+    return inputError(fmt::format("{}: error: another process is writing it now", target.string()));
+  return UnfinishedFolder(std::move(absolute), std::move(path), std::move(*lock));
+}
+
+UnfinishedFolder::UnfinishedFolder(UnfinishedFolder &&other) noexcept
+    : target_(std::move(other.target_)), path_(std::move(other.path_)), lock_(std::move(other.lock_)),
+      isKept_(other.isKept_) {
+  other.path_.clear();
+}
+
+UnfinishedFolder::~UnfinishedFolder() {
+  std::error_code code;
+  if (!path_.empty() && !isKept_)
+    fs::remove_all(path_, code);
+}
+
+Status UnfinishedFolder::publish() {
+  CAA_CHECK(moveInto(path_, target_));
+  path_.clear();
   return {};
 }
 

@@ -36,7 +36,9 @@ Split splitOf(std::string_view text, std::string_view salt) {
   return bucket < 800 ? Split::Train : bucket < 900 ? Split::Val : Split::Test;
 }
 
-Status Manifest::write(const Path &folder) const {
+Status Manifest::write(const Path &folder) const { return writeFile(folder / fileName, text()); }
+
+std::string Manifest::text() const {
   OrderedJson json{{"format", "caa-data"},
                    {"version", 1},
                    {"tokenizer", {{"file", tokenizerName}, {"sha256", tokenizerSha256}}},
@@ -56,13 +58,17 @@ Status Manifest::write(const Path &folder) const {
   }
   std::string body = json.dump();
   json[std::string(checksumKey)] = checksumOf(Json::parse(body));
-  return writeFile(folder / fileName, json.dump(2) + "\n");
+  return json.dump(2) + "\n";
 }
 
 Result<Manifest> Manifest::read(const Path &folder) {
-  Path path = folder / fileName;
+  CAA_TRY(auto text, readFile(folder / fileName));
+  return parse(folder / fileName, text);
+}
+
+Result<Manifest> Manifest::parse(const Path &path, std::string_view text) {
   auto fault = [&](std::string_view what) { return inputError(fmt::format("{}: error: {}", path.string(), what)); };
-  CAA_TRY(auto json, readJson(path));
+  CAA_TRY(auto json, parseJson(path, text));
   if (!json.is_object() || json.value("format", Json()) != "caa-data")
     return fault("not the manifest of prepared data");
   if (json.value("version", Json()) != 1)

@@ -46,6 +46,8 @@ struct Manifest {
   Status write(const Path &folder) const;
   /// Refuses a manifest of which any byte that counts was changed.
   static Result<Manifest> read(const Path &folder);
+  std::string text() const;
+  static Result<Manifest> parse(const Path &path, std::string_view text);
 };
 
 } // namespace caa

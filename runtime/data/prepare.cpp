@@ -6,7 +6,9 @@
 #include "runtime/base/parallel.h"
 #include "runtime/base/progress.h"
 #include "runtime/base/signals.h"
+#include "runtime/base/unfinished_folder.h"
 #include "runtime/data/documents.h"
+#include "runtime/data/journal.h"
 #include "runtime/data/tiktoken.h"
 #include "runtime/data/token_file.h"
 #include "runtime/data/tokenizer.h"
@@ -26,7 +28,14 @@ struct EncodedBatch {
   };
   std::array<Part, 3> parts;
   uint64_t stored = 0; // how far the files are read
+  std::string place;
 };
+
+/// Where a batch ends, as a text that says whether another reading of the files made the same batch of them.
+std::string placeOf(const DocumentBatch &batch) {
+  return fmt::format("{}: {}, {} + {}, {}, {} + {}", batch.file.string(), batch.stored, batch.offset, batch.bytes.size(),
+                     batch.group, batch.firstRow, batch.rows.size());
+}
 
 /// One encoder a thread, kept between batches for the pieces that it remembers.
 class EncoderPool {
@@ -54,8 +63,9 @@ private:
 /// The shards of one split, one after the other.
 class ShardWriter {
 public:
-  ShardWriter(Path folder, Split split, int width, uint64_t limit)
-      : folder_(std::move(folder)), split_(split), width_(width), limit_(limit) {}
+  /// Goes on after the shards that are there already.
+  ShardWriter(Path folder, Split split, int width, uint64_t limit, std::vector<Manifest::Shard> shards)
+      : folder_(std::move(folder)), split_(split), width_(width), limit_(limit), shards_(std::move(shards)) {}
 
   Status write(std::span<const int32_t> tokens) {
     while (!tokens.empty()) {
@@ -73,10 +83,11 @@ public:
     return {};
   }
 
+  /// Closes the shard that is being written, if there is one; all of them.
   Result<std::vector<Manifest::Shard>> finish() {
     if (writer_)
       CAA_CHECK(finishShard());
-    return std::move(shards_);
+    return shards_;
   }
 
 private:
@@ -100,9 +111,10 @@ private:
 };
 
 Result<EncodedBatch> encodeBatch(DocumentBatch &batch, Encoder &encoder, const Manifest &manifest) {
-  CAA_TRY(auto documents, batch.parse());
   EncodedBatch encoded;
   encoded.stored = batch.stored;
+  encoded.place = placeOf(batch);
+  CAA_TRY(auto documents, batch.parse());
   for (const std::string &document : documents) {
     auto &part = encoded.parts[size_t(splitOf(document, manifest.salt))];
     CAA_CHECK(encoder.encode(document, part.tokens));
@@ -163,21 +175,40 @@ Result<Manifest> prepareData(const Preparation &preparation) {
 
   DocumentReader reader(preparation.files, preparation.splitOn);
   CAA_TRY(uint64_t total, reader.totalSize());
-  CAA_TRY(auto folder, AtomicFolder::create(preparation.output));
+  CAA_TRY(auto folder, UnfinishedFolder::open(preparation.output));
+  const auto identity = identityOf(preparation, tokenizerText);
+  Journal journal{.counts = std::vector<uint64_t>(size_t(manifest.vocabSize)), .manifest = manifest};
+  if (auto earlier = Journal::resume(folder.path(), identity.value_or("")); earlier && identity) {
+    journal = std::move(*earlier);
+    manifest = journal.manifest;
+    folder.keep();
+    fmt::print(stderr, "going on after {} tokens that an earlier run left\n",
+               manifest.part(Split::Train).tokens + manifest.part(Split::Val).tokens + manifest.part(Split::Test).tokens);
+  }
+  const uint64_t doneBefore = journal.batches;
   std::vector<ShardWriter> writers;
+  const uint64_t shardTokens = std::min(preparation.shardTokens, TokenWriter::largestSize);
   for (Split split : allSplits)
-    writers.emplace_back(folder.path(), split, tokenWidth(manifest.vocabSize),
-                         std::min(preparation.shardTokens, TokenWriter::largestSize));
+    writers.emplace_back(folder.path(), split, tokenWidth(manifest.vocabSize), shardTokens, manifest.part(split).shards);
   EncoderPool pool(tokenizer);
-  std::vector<uint64_t> counts(size_t(manifest.vocabSize));
   Progress::Options options;
   options.plain = !preparation.quiet;
   Progress progress("preparing", total, options);
+  progress.startAt(journal.stored);
 
+  // Batches depend on the files alone, so those that are done are read past.
+  uint64_t passed = 0;
   auto next = [&]() -> Result<std::optional<DocumentBatch>> {
-    if (stopRequested())
-      return inputError(fmt::format("{}: stopped; nothing was written", preparation.output.string()));
-    return reader.next();
+    for (;;) {
+      if (stopRequested())
+        return inputError(fmt::format("{}: stopped", preparation.output.string()));
+      auto batch = reader.next();
+      if (!batch || passed == doneBefore)
+        return batch;
+      if (++passed == doneBefore && (!*batch || placeOf(**batch) != journal.place))
+        return inputError(fmt::format("{}: error: what an earlier run left does not fit the files: remove {}",
+                                      preparation.output.string(), folder.path().string()));
+    }
   };
   auto work = [&](DocumentBatch &batch) -> Result<EncodedBatch> {
     auto encoder = pool.take();
@@ -185,7 +216,29 @@ Result<Manifest> prepareData(const Preparation &preparation) {
     pool.giveBack(std::move(encoder));
     return encoded;
   };
-  uint64_t bytesDone = 0, tokensDone = 0;
+  uint64_t bytesDone = 0, tokensDone = 0, batches = doneBefore;
+  uint64_t sectionBegin = manifest.part(Split::Train).tokens;
+  for (const auto &part : manifest.parts) {
+    bytesDone += part.bytes;
+    tokensDone += part.tokens;
+  }
+  // Closes all shards and notes how far they go. When that happens depends on the documents alone, as the shards do.
+  auto closeSection = [&](const EncodedBatch &last) -> Status {
+    for (Split split : allSplits) {
+      CAA_TRY(manifest.part(split).shards, writers[size_t(split)].finish());
+    }
+    sectionBegin = manifest.part(Split::Train).tokens;
+    if (!identity)
+      return {};
+    journal.identity = *identity;
+    journal.batches = batches;
+    journal.place = last.place;
+    journal.stored = last.stored;
+    journal.manifest = manifest;
+    CAA_CHECK(journal.write(folder.path()));
+    folder.keep();
+    return {};
+  };
   auto consume = [&](EncodedBatch &batch) -> Status {
     for (Split split : allSplits) {
       auto &from = batch.parts[size_t(split)];
@@ -198,21 +251,35 @@ Result<Manifest> prepareData(const Preparation &preparation) {
       tokensDone += from.tokens.size();
     }
     for (int32_t token : batch.parts[size_t(Split::Train)].tokens)
-      ++counts[size_t(token)];
+      ++journal.counts[size_t(token)];
+    ++batches;
+    if (manifest.part(Split::Train).tokens - sectionBegin >= (shardTokens + 1) / 2)
+      CAA_CHECK(closeSection(batch));
     progress.update(std::min(batch.stored, total),
                     fmt::format("{}B  {} tokens", formatCount(double(bytesDone)), formatCount(double(tokensDone))));
     return {};
   };
-  CAA_CHECK((orderedParallel<DocumentBatch, EncodedBatch>(threadCount(preparation.threads), next, work, consume)));
+  Status done =
+      orderedParallel<DocumentBatch, EncodedBatch>(threadCount(preparation.threads), next, work, consume);
+  if (!done) {
+    Error error = done.error();
+    if (journal.batches)
+      error.message += "; what was done so far is kept: the same command on the same files goes on";
+    else if (stopRequested())
+      error.message += "; nothing was written";
+    return error;
+  }
 
   CAA_CHECK(checkSplits(preparation, manifest));
   for (Split split : allSplits) {
     CAA_TRY(manifest.part(split).shards, writers[size_t(split)].finish());
   }
   progress.update(total, fmt::format("{} tokens", formatCount(double(tokensDone))));
-  manifest.unigramEntropy = entropy(counts, manifest.part(Split::Train).tokens);
+  manifest.unigramEntropy = entropy(journal.counts, manifest.part(Split::Train).tokens);
   CAA_CHECK(writeFile(folder.path() / Manifest::tokenizerName, tokenizerText));
   CAA_CHECK(manifest.write(folder.path()));
+  std::error_code code;
+  std::filesystem::remove(folder.path() / Journal::fileName, code);
   CAA_CHECK(folder.publish());
   return manifest;
 }

@@ -6,6 +6,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from programs import BIN, FolderTest, run
@@ -159,6 +161,83 @@ class PrepareTest(FolderTest):
         for _ in range(2):
             self.prepare(self.text, "--split-on", r"\n\n")
         self.expect(other, self.documents)
+
+    def test_a_kill_at_any_time_costs_no_more_than_the_last_pieces_and_changes_nothing(self):
+        texts = [f"{i} {d}" * 20 for i in range(4) for d in self.documents]
+        rows = lambda texts: "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        files = [self.folder / "a.jsonl", self.folder / "b.jsonl.gz", self.folder / "c.parquet"]
+        files[0].write_text(rows(texts))
+        files[1].write_bytes(gzip.compress(rows("again " + text for text in texts).encode()))
+        pq.write_table(pa.table({"text": [text[::-1] for text in texts]}), files[2], row_group_size=200)
+        kinds = files if os.environ["CAA_PARQUET"] == "1" else files[:2]
+        flags = ["--shard-tokens", 200_000, "--threads", 2]
+        self.prepare(*kinds, *flags, output="whole")
+        unfinished = self.folder / ".data.unfinished"
+        command = [BIN / "caa-run", "data", "prepare", *kinds, "-o", self.folder / "data", "--tokenizer", self.tokenizer, *map(str, flags)]
+        resumed = 0
+        for attempt in range(9):
+            before = self.progress(unfinished)
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            while attempt < 8 and process.poll() is None and self.progress(unfinished) == before:
+                time.sleep(0.002)  # until something was added, so that the test ends
+            if attempt < 8:
+                time.sleep(random.uniform(0, 0.2))
+                process.kill()
+            errors = process.communicate()[1]
+            resumed += "going on after" in errors
+            self.assertIn(process.returncode, (0, -9), errors)
+            if process.returncode == 0:
+                break
+            self.assertFalse((self.folder / "data").exists())
+        self.assertEqual(process.returncode, 0)
+        self.assertGreater(resumed, 0)
+        self.assertFalse(unfinished.exists())
+        whole = {p.name: p.read_bytes() for p in (self.folder / "whole").iterdir()}
+        self.assertEqual({p.name: p.read_bytes() for p in (self.folder / "data").iterdir()}, whole)
+        self.assertGreater(len([name for name in whole if name.startswith("val")]), 3)
+
+    @staticmethod
+    def progress(unfinished):
+        try:
+            return (unfinished / "progress.json").read_text()
+        except FileNotFoundError:
+            return ""
+
+    def test_what_an_interrupted_run_left_is_gone_on_with_by_the_same_command_only(self):
+        big = self.folder / "big.jsonl"
+        big.write_text("".join(json.dumps({"text": f"{i} {d}" * 20}) + "\n" for i in range(8) for d in self.documents))
+        unfinished = self.folder / ".data.unfinished"
+
+        def interrupt(*flags):
+            process = subprocess.Popen([BIN / "caa-run", "data", "prepare", big, "-o", self.folder / "data", "--tokenizer", self.tokenizer,
+                                        "--shard-tokens", "50000", *flags], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            while not self.progress(unfinished):
+                self.assertIsNone(process.poll(), "it ended before it was interrupted: a larger file would help")
+                time.sleep(0.005)
+            process.send_signal(signal.SIGTERM)
+            errors = process.communicate()[1]
+            self.assertEqual(process.returncode, 1, errors)
+            self.assertIn("the same command on the same files goes on", errors)
+
+        self.prepare(big, "--shard-tokens", 50_000, output="whole")
+        whole = {p.name: p.read_bytes() for p in (self.folder / "whole").iterdir()}
+        for change in ("nothing", "salt", "file", "shard", "journal"):
+            with self.subTest(change):
+                interrupt()
+                flags = ["--salt", "other"] if change == "salt" else []
+                damaged = unfinished / ("train_000000.bin" if change == "shard" else "progress.json")
+                if change == "file":
+                    os.utime(big)
+                if change in ("shard", "journal"):
+                    data = bytearray(damaged.read_bytes())
+                    data[len(data) // 2] ^= 1
+                    damaged.write_bytes(data)
+                done = self.prepare(big, "--shard-tokens", 50_000, *flags)
+                self.assertEqual("going on after" in done.stderr, change == "nothing", done.stderr)
+                if change != "salt":
+                    self.assertEqual({p.name: p.read_bytes() for p in (self.folder / "data").iterdir()}, whole)
+                self.assertFalse(unfinished.exists())
+                shutil.rmtree(self.folder / "data")
 
     def test_ctrl_c_leaves_nothing_behind(self):
         fifo = self.folder / "endless.jsonl"
