@@ -133,7 +133,12 @@ Result<MappedFile> MappedFile::open(const Path &path) {
   return mapped;
 }
 
+static bool discards = false;
+void discardWrites() { discards = true; }
+
 Result<AtomicFile> AtomicFile::create(const Path &target) {
+  if (discards && target != "/dev/null")
+    return create("/dev/null");
   AtomicFile file;
   file.target_ = target;
   std::error_code code;

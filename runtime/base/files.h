@@ -34,6 +34,10 @@ Status makeFolder(const Path &path);
 /// Flushes a folder's entries (new names, renames) to the disk.
 Status syncFolder(const Path &path);
 
+/// From now on AtomicFile takes what is written and leaves every target as it is (a command that is repeated in order to
+/// see how it fails).
+void discardWrites();
+
 /// A read-only mapping of a whole file. Copies share the mapping, which lives as long as any of them.
 class MappedFile {
 public:

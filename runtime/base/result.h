@@ -16,6 +16,12 @@ struct Error {
   enum class Kind { Input = 1, Usage = 2, Internal = 3 };
   std::string message;
   Kind kind = Kind::Input;
+  /// Set where a kernel faulted on a GPU (runtime/cli/repetition.h).
+  struct Fault {
+    bool isNamed = false; // the message says which one it was; else any of those that were queued
+    std::string again;    // what to do again to meet it again, in words of the command that failed; empty: all of it
+  };
+  std::optional<Fault> fault = {};
 };
 
 /// The input (file, data, model, device) is at fault: exit status 1.

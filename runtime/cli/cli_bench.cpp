@@ -1,6 +1,7 @@
 // `caa-run bench`: where the time of an entry goes, kernel by kernel.
 #include "runtime/cli/command.h"
 #include "runtime/cli/compute_options.h"
+#include "runtime/cli/numbers.h"
 #include "runtime/train/bench.h"
 
 #include <fmt/format.h>
@@ -20,12 +21,12 @@ void addBenchCommand(CLI::App &app, Action &action) {
   command->add_option("SO", options->so, "The compiled model")->required();
   command->add_flag("--json", options->json, "As JSON");
   command->add_option("--entry", options->entry, "micro_step, eval_step, NAME.forward ... (default: micro_step)");
-  command->add_option("--batch", options->batch, "Rows")->check(CLI::PositiveNumber);
+  command->add_option("--batch", options->batch, "Rows")->check(wholeNumber(1));
   command->add_option("--length", options->length, "Tokens a row (default: the model's context)")
-      ->check(CLI::PositiveNumber);
+      ->check(wholeNumber(1));
   command->add_option("--runs", options->runs, "Runs, of which the median counts")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(wholeNumber(1));
   options->compute.addTo(*command);
   command->callback([options, &action] {
     action = [options]() -> Status {

@@ -2,6 +2,7 @@
 #include "runtime/base/files.h"
 #include "runtime/base/progress.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/numbers.h"
 #include "runtime/data/bpe_trainer.h"
 #include "runtime/data/documents.h"
 #include "runtime/data/prepare.h"
@@ -74,9 +75,9 @@ void addDataCommands(CLI::App &app, Action &action) {
   prepare->add_option("--salt", options->salt, "Another salt gives another split")->capture_default_str();
   prepare->add_option("--shard-tokens", options->shardTokens, "The most tokens in a shard")
       ->capture_default_str()
-      ->check(CLI::Range(uint64_t(1), uint64_t(INT32_MAX)));
+      ->check(wholeNumber(1, INT32_MAX));
   for (auto *command : {tokenizer, prepare})
-    command->add_option("--threads", options->threads, "Threads (default: all cores)")->check(CLI::Range(1, 1024));
+    command->add_option("--threads", options->threads, "Threads (default: all cores)")->check(wholeNumber(1, 1024));
 
   tokenizer->callback([options, &action] { action = [options] { return trainAndWrite(*options); }; });
   prepare->callback([options, &action] { action = [options] { return prepareAndTell(*options); }; });

@@ -1,6 +1,7 @@
 // `caa-run generate`.
 #include "runtime/cli/command.h"
 #include "runtime/cli/compute_options.h"
+#include "runtime/cli/numbers.h"
 #include "runtime/train/sampler.h"
 #include "runtime/train/settings.h"
 #include "runtime/train/sources.h"
@@ -88,13 +89,13 @@ void addGenerateCommand(CLI::App &app, Action &action) {
   command->add_option("--checkpoint", options->checkpoint, "A checkpoint or a run (default: runs/last)");
   command->add_option("--length", options->sampling.length, "Tokens to add")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(wholeNumber(0));
   command->add_option("--temperature", options->sampling.temperature, "0: always the likeliest token")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(notNegative());
   command->add_option("--top-k", options->sampling.topK, "Among the K likeliest tokens; 0: all")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(wholeNumber(0));
   options->compute.addTo(*command);
   command->callback([options, &action] { action = [options] { return generateText(*options); }; });
 }

@@ -1,5 +1,6 @@
 // `caa-run inspect`: what is in a compiled model, read as data; no code of it runs.
 #include "runtime/cli/command.h"
+#include "runtime/cli/numbers.h"
 #include "runtime/train/describe.h"
 
 #include <CLI/CLI.hpp>
@@ -21,10 +22,10 @@ void addInspectCommand(CLI::App &app, Action &action) {
       app.add_subcommand("inspect", "Show a compiled model: parameters, memory, kernels, FLOPs (runs nothing)");
   command->add_option("SO", options->so, "The compiled model")->required();
   command->add_flag("--json", options->json, "As JSON");
-  command->add_option("--batch", options->sizes.batch, "Rows for the memory plan")->check(CLI::PositiveNumber);
+  command->add_option("--batch", options->sizes.batch, "Rows for the memory plan")->check(wholeNumber(1));
   command
       ->add_option("--length", options->sizes.length, "Tokens a row for the memory plan (default: the model's context)")
-      ->check(CLI::PositiveNumber);
+      ->check(wholeNumber(1));
   command->add_option("--text", options->text, "Print one of the texts inside")
       ->check(CLI::IsMember({"source", "settings", "plain-form", "ir", "analysis", "ptx"}));
   command->callback([options, &action] {

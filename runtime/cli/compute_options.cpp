@@ -1,6 +1,8 @@
 // --device, --threads, --seed, --deterministic.
 #include "runtime/cli/compute_options.h"
 
+#include "runtime/cli/numbers.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -9,8 +11,9 @@ namespace caa {
 void ComputeOptions::addTo(CLI::App &command) {
   command.add_option("--device", device,
                      "cpu, or cuda[:n] (default: the first GPU if there is one and the model has code for it)");
-  command.add_option("--threads", threads, "Threads (default: all processors)")->check(CLI::Range(1, 1024));
-  command.add_option("--seed", seed, "Seed of initialisation, data order and sampling");
+  command.add_option("--threads", threads, "Threads (default: all processors)")->check(wholeNumber(1, 1024));
+  command.add_option("--seed", seed, "Seed of initialisation, data order and sampling")
+      ->check(wholeNumber(0, UINT64_MAX));
   command.add_flag("--deterministic", deterministic, "The same bits every time (a CPU always gives them)");
 }
 

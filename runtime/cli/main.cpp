@@ -2,6 +2,7 @@
 // (0 good, 1 input, 2 usage, 3 internal; docs/commands.md).
 #include "runtime/base/signals.h"
 #include "runtime/cli/command.h"
+#include "runtime/cli/repetition.h"
 
 #include <CLI/CLI.hpp>
 #include <exception>
@@ -9,6 +10,7 @@
 int main(int argc, char **argv) {
   using namespace caa;
   installSignalHandlers();
+  const bool isRepetition = repeatedFault().has_value();
   CLI::App app("Trains, evaluates and inspects the models that caac compiles.", "caa-run");
   app.set_version_flag("--version", "caa-run " CAA_VERSION);
   app.require_subcommand(1);
@@ -30,6 +32,10 @@ int main(int argc, char **argv) {
   }
   try {
     Status status = action();
+    if (isRepetition)
+      return endRepetition(status);
+    if (!status && status.error().fault && !status.error().fault->isNamed)
+      repeat(argv, status.error());
     return status ? 0 : reportError(status.error());
   } catch (const std::bad_alloc &) {
     return reportError(inputError("error: out of memory"));

@@ -65,7 +65,9 @@ Result<std::vector<Json>> readJsonl(const Path &path) {
       continue;
     auto row = Json::parse(line, nullptr, false);
     if (!row.is_object())
-      return inputError(fmt::format("{}:{}: error: this line is no JSON object", path.string(), number));
+      return inputError(fmt::format("{}:{}: error: this line is no JSON object (a run goes on without it, or without the "
+                                    "whole file: curves are then shorter, nothing else)",
+                                    path.string(), number));
     rows.push_back(std::move(row));
   }
   return rows;

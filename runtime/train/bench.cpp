@@ -92,6 +92,12 @@ Result<OrderedJson> bench(Model &model, const BenchOptions &options) {
   int64_t length = options.length.value_or(modelSetting(image, "context").value_or(1024));
   int64_t batch = options.batch.value_or(std::max<int64_t>(1, model.engine().usualTokens() / length));
   CAA_TRY(const EntryPlan *plan, model.plan(options.entry, batch, length));
+  CAA_TRY(const int64_t available, model.engine().availableMemory());
+  if (int64_t needed = model.engine().bytesOf(*plan) + 4 * parameterElements(image); needed > available)
+    return inputError(fmt::format("not enough memory: `{}` on {} rows of {} tokens needs {} and {} has {} left: give a "
+                                  "smaller `--batch`{}",
+                                  options.entry, batch, length, formatBytes(needed), model.engine().place(),
+                                  formatBytes(available), model.engine().memoryNote()));
   CAA_TRY(ParameterArena * gradients, model.gradients());
   std::vector<float> scales(model.lossCount(), 1e-3f);
   std::vector<double> sums(model.lossCount()), counts(model.lossCount()), reports = model.emptyReports();

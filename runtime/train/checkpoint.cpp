@@ -147,17 +147,26 @@ Result<Path> saveCheckpoint(const Path &run, const CheckpointSource &source, int
 }
 
 Result<Checkpoint> Checkpoint::open(const Path &given) {
-  Checkpoint checkpoint;
-  checkpoint.path_ = given;
   std::error_code error;
   if (!fs::is_directory(given, error))
     return inputError(fmt::format("{}: error: no checkpoint and no run folder", given.string()));
-  if (!fs::exists(given / stateFile, error)) {
-    auto all = checkpointsOf(given);
-    if (all.empty())
-      return inputError(fmt::format("{}: error: it holds no complete checkpoint", given.string()));
-    checkpoint.path_ = all.back();
-  }
+  if (fs::exists(given / stateFile, error) || stepOf(given) >= 0)
+    return openAlone(given);
+  auto all = checkpointsOf(given);
+  if (all.empty())
+    return inputError(fmt::format("{}: error: it holds no complete checkpoint", given.string()));
+  auto newest = openAlone(all.back());
+  if (newest || all.size() < 2)
+    return newest;
+  // Nothing is guessed: whoever is content with an older one names it.
+  Error broken = newest.error();
+  broken.message += fmt::format("; the checkpoint before it is `{}`", all[all.size() - 2].string());
+  return broken;
+}
+
+Result<Checkpoint> Checkpoint::openAlone(const Path &folder) {
+  Checkpoint checkpoint;
+  checkpoint.path_ = folder;
   const Path file = checkpoint.path_ / stateFile;
   CAA_TRY(auto text, readFile(file));
   Json json = Json::parse(text, nullptr, false);

@@ -31,7 +31,8 @@ struct RunState {
 
 class Checkpoint {
 public:
-  /// Opens `path`: a checkpoint, or a run folder (its newest checkpoint). Every byte is checked.
+  /// Opens `path`: a checkpoint, or a run folder (its newest checkpoint). Every byte is checked; where a run's newest is
+  /// damaged, the error names the one before.
   static Result<Checkpoint> open(const Path &path);
 
   const Path &path() const { return path_; }
@@ -44,6 +45,7 @@ public:
   Status loadMoments(const Image &image, const AdamW &optimizer) const;
 
 private:
+  static Result<Checkpoint> openAlone(const Path &folder);
   Path path_;
   RunState state_;
 };

@@ -18,6 +18,8 @@ struct Cut {
 Result<Cut> cutRows(const Path &path, uint64_t tokens, int64_t context) {
   if (tokens == 0)
     return inputError(fmt::format("{}: error: it holds no tokens", path.string()));
+  if (tokens == 1)
+    return inputError(fmt::format("{}: error: it holds a single token: there is none to predict", path.string()));
   if (tokens < uint64_t(context))
     return Cut{1, int64_t(tokens)};
   return Cut{tokens / uint64_t(context), context};

@@ -12,16 +12,16 @@ namespace fs = std::filesystem;
 Result<PreparedData> openPrepared(const std::string &data, const Image &image) {
   std::error_code error;
   Path folder = Path("data") / data;
-  if (data.empty() || data.find('/') != std::string::npos || !fs::exists(folder, error))
+  if (data.find('/') != std::string::npos || !fs::exists(folder, error))
     folder = data;
-  if (data.empty() || !fs::exists(folder, error))
+  if (data.empty())
+    return inputError("no data is named, here or in the model: `--data DIR` names a folder that `caa-run data prepare "
+                      "FILES... -o DIR --tokenizer T` has made");
+  if (!fs::exists(folder, error))
     return inputError(
         fmt::format("there is no data at `{}`: make some with `caa-run data prepare FILES... -o {} --tokenizer T`, "
                     "or name a prepared folder with `--data`",
-                    data,
-                    data.empty()                          ? "DIR"
-                    : data.find('/') == std::string::npos ? "data/" + data
-                                                          : data));
+                    data, data.find('/') == std::string::npos ? "data/" + data : data));
   CAA_TRY(auto opened, PreparedData::open(folder));
   auto vocab = modelSetting(image, "vocab");
   if (vocab && opened.manifest().vocabSize > *vocab)

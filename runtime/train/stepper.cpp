@@ -66,11 +66,13 @@ class GpuStepper final : public Stepper {
 public:
   GpuStepper(Model &model, AdamW &optimizer) : model_(model), optimizer_(optimizer) {}
 
-  Status open(int64_t batch, int64_t microBatch, int64_t length) {
+  Status open(int64_t batch, int64_t microBatch, int64_t length, bool isFresh) {
     CAA_CHECK(model_.flushParameters());
     Engine &engine = model_.engine();
-    CAA_CHECK(engine.write(StateArena::FirstMoment, optimizer_.firstMoment().values()));
-    CAA_CHECK(engine.write(StateArena::SecondMoment, optimizer_.secondMoment().values()));
+    if (!isFresh) { // a GPU's memory of them begins as zeros
+      CAA_CHECK(engine.write(StateArena::FirstMoment, optimizer_.firstMoment().values()));
+      CAA_CHECK(engine.write(StateArena::SecondMoment, optimizer_.secondMoment().values()));
+    }
     CAA_TRY(step_, cuda::GpuStep::create(model_.gpu()->runner(), batch, microBatch, length));
     return {};
   }
@@ -100,11 +102,11 @@ private:
 } // namespace
 
 Result<std::unique_ptr<Stepper>> Stepper::create(Model &model, AdamW &optimizer, int64_t batch, int64_t microBatch,
-                                                 int64_t length) {
+                                                 int64_t length, bool isFresh) {
   if (!model.gpu())
     return std::unique_ptr<Stepper>(std::make_unique<HostStepper>(model, optimizer, microBatch));
   auto stepper = std::make_unique<GpuStepper>(model, optimizer);
-  CAA_CHECK(stepper->open(batch, microBatch, length));
+  CAA_CHECK(stepper->open(batch, microBatch, length, isFresh));
   return std::unique_ptr<Stepper>(std::move(stepper));
 }
 

@@ -22,9 +22,10 @@ struct StepResult {
 class Stepper {
 public:
   /// Steps of `batch` rows of `length` tokens; the gradients of `microBatch` rows are computed at a time. The model and
-  /// the optimizer, whose state is that of the host now, outlive the result.
+  /// the optimizer, whose state is that of the host now, outlive the result. `isFresh` says that its moments are zero,
+  /// which saves copying them to a GPU.
   static Result<std::unique_ptr<Stepper>> create(Model &model, AdamW &optimizer, int64_t batch, int64_t microBatch,
-                                                 int64_t length);
+                                                 int64_t length, bool isFresh = false);
   virtual ~Stepper() = default;
 
   virtual Status load(TokenBatch rows) = 0;

@@ -31,21 +31,30 @@ Status Trainer::load(uint64_t position) {
   return {};
 }
 
-Status Trainer::step() {
-  auto start = Clock::now();
-  const int64_t batch = settings_.batch;
+/// The next step's numbers; the rows of the one after it are loaded meanwhile. Counts the step as done.
+Result<StepResult> Trainer::compute() {
+  const int64_t number = state_.step + 1;
   if (!areRowsLoaded_)
     CAA_CHECK(load(state_.position));
-  const int64_t number = state_.step + 1;
-  const double lr = settings_.schedule.rate(number, settings_.steps, settings_.optimizer.lr);
-  CAA_CHECK(stepper_->begin(lr, state_.updates + 1));
+  CAA_CHECK(stepper_->begin(rateOf(number), state_.updates + 1));
   areRowsLoaded_ = false;
   if (number < last_) // while a GPU computes
-    CAA_CHECK(load(state_.position + uint64_t(batch)));
-  CAA_TRY(auto result, stepper_->end());
+    CAA_CHECK(load(state_.position + uint64_t(settings_.batch)));
+  auto result = stepper_->end();
+  if (!result)
+    return result;
+  state_.updates += result->applied;
+  state_.step = number;
+  state_.position += uint64_t(settings_.batch);
+  return result;
+}
+
+Status Trainer::step() {
+  auto start = Clock::now();
+  CAA_TRY(auto result, compute());
   const auto &[sums, reports, norms, usable] = result;
+  const int64_t batch = settings_.batch, number = state_.step;
   if (usable) {
-    ++state_.updates;
     skippedInARow_ = 0;
   } else {
     ++skippedInARow_;
@@ -53,8 +62,6 @@ Status Trainer::step() {
     progress_->print(fmt::format("step {}: the {} is not a finite number; the step is skipped", number,
                                  isLossFinite ? "gradient" : "loss"));
   }
-  state_.step = number;
-  state_.position += uint64_t(batch);
   const double seconds = secondsSince(start), rate = double(batch * rows_->length()) / seconds;
   state_.seconds += seconds;
   lastLoss_ = model_->lossNamed("loss", sums);
@@ -63,7 +70,7 @@ Status Trainer::step() {
   OrderedJson row;
   row["step"] = number;
   row["loss"] = lastLoss_;
-  row["lr"] = lr;
+  row["lr"] = rateOf(number);
   row["grad_norm"] = norms.norms[0];
   row["tokens_per_s"] = rate;
   row["mfu"] = peak_ > 0 ? OrderedJson(flopsPerToken_ * rate / peak_) : OrderedJson(nullptr);
@@ -84,11 +91,13 @@ Status Trainer::step() {
   if (data_ && evalEvery > 0 && (number % evalEvery == 0 || number == last_))
     CAA_CHECK(validate(row));
   CAA_CHECK(log_->write(number, row));
+  if (options_.sampleEvery > 0 && number % options_.sampleEvery == 0 && number < last_)
+    CAA_CHECK(sample());
   if (skippedInARow_ >= toleratedSkips)
     return inputError(
         fmt::format("{} steps in a row gave a loss or gradient that is no finite number: stopped. The last good "
                     "checkpoint is {}; a lower `--set train.optimizer.lr` may help",
-                    skippedInARow_, lastSaved_.empty() ? "none" : "`" + lastSaved_.string() + "`"));
+                    skippedInARow_, lastSaved_.empty() ? std::string("none (nothing was saved yet)") : "`" + lastSaved_.string() + "`"));
   return {};
 }
 
@@ -108,6 +117,7 @@ void Trainer::describeReports(std::span<const double> reports, OrderedJson &row)
 }
 
 Status Trainer::validate(OrderedJson &row) {
+  doing_ = Doing::Validation;
   const TokenStream &tokens = data_->tokens(Split::Val);
   int64_t length = std::min<int64_t>(context_, int64_t(tokens.size()));
   if (length < 2)
@@ -125,6 +135,7 @@ Status Trainer::validate(OrderedJson &row) {
   row["val_loss"] = *valLoss_;
   row["val_bpb"] = *valBits_;
   progress_->print(fmt::format("step {}: val loss {:.4f}, {:.4f} bits per byte", state_.step, *valLoss_, *valBits_));
+  doing_ = Doing::Step;
   return {};
 }
 
@@ -138,9 +149,21 @@ Status Trainer::save() {
 
 Status Trainer::run() {
   describe();
+  Status status = train();
+  if (status)
+    return status;
+  if (status.error().fault)
+    return located(status.error());
+  if (!lastSaved_.empty())
+    fmt::print(stderr, "\nstopped after step {} of {}; `{}` is whole\nto go on: caa-run train {} --resume {}\n", state_.step,
+               settings_.steps, lastSaved_.string(), options_.so.string(), run_.string());
+  return status;
+}
+
+Status Trainer::train() {
   progress_ = std::make_unique<Progress>("training", uint64_t(last_));
-  progress_->startAt(uint64_t(state_.step));
-  progress_->update(uint64_t(state_.step));
+  progress_->startAt(uint64_t(std::min(state_.step, last_)));
+  progress_->update(uint64_t(std::min(state_.step, last_)));
   const int64_t saveEvery = options_.checkpointEvery.value_or(std::max<int64_t>(settings_.steps / 10, 50));
   bool stopped = stopRequested();
   while (state_.step < last_ && !stopped) {
@@ -163,8 +186,7 @@ Status Trainer::finish(bool stopped) {
                state_.step, settings_.steps, lastSaved_.string(), options_.so.string(), run_.string());
   if (stopped)
     return {};
-  if (tokenizer_)
-    CAA_CHECK(sample());
+  CAA_CHECK(sample());
   CAA_CHECK(writeReport({run_}, run_ / "report.html"));
   fmt::print("steps {}, {} of training", state_.step, formatDuration(state_.seconds));
   if (lastRate_ > 0)
@@ -175,17 +197,29 @@ Status Trainer::finish(bool stopped) {
   return {};
 }
 
-Status Trainer::sample() {
-  auto tokenizer = Tokenizer::load(*tokenizer_);
+/// Text that the model makes of nothing; empty where it cannot.
+Result<std::string> Trainer::makeSample() {
+  doing_ = Doing::Sample;
+  auto tokenizer = tokenizer_ ? Tokenizer::load(*tokenizer_) : inputError("no tokenizer");
   if (!tokenizer || !model_->hasEntry("logits"))
-    return {};
+    return std::string();
   CAA_TRY(int32_t endOfText, tokenizer->endOfText());
   std::vector<int32_t> made;
   Sampling sampling{.length = std::min<int64_t>(100, context_), .seed = settings_.seed};
   CAA_CHECK(
       generate(*model_, {endOfText}, sampling, endOfText, context_, [&](int32_t token) { made.push_back(token); }));
-  auto text = printable(tokenizer->decode(made));
-  fmt::print("a sample: {}\n", text);
+  doing_ = Doing::Step;
+  return printable(tokenizer->decode(made));
+}
+
+Status Trainer::sample() {
+  CAA_TRY(auto text, makeSample());
+  if (text.empty())
+    return {};
+  if (state_.step < last_)
+    progress_->print(fmt::format("step {}: a sample: {}", state_.step, text));
+  else
+    fmt::print("a sample: {}\n", text);
   OrderedJson row;
   row["step"] = state_.step;
   row["sample"] = text;

@@ -5,6 +5,7 @@
 // place, and the optimizer's state is in the checkpoint.
 #pragma once
 
+#include "runtime/base/folder_lock.h"
 #include "runtime/base/progress.h"
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/evaluate.h"
@@ -25,9 +26,11 @@ struct TrainOptions {
   std::optional<std::string> resume; // "auto" or a folder
   std::vector<std::string> overrides;
   std::optional<int64_t> steps, stopAt, microBatch, evalEvery, checkpointEvery;
+  int64_t sampleEvery = 0; // steps; 0: at the end only
   int64_t keep = 3;
   std::optional<uint64_t> seed;
   ComputeChoice compute;
+  std::optional<std::string> repeats; // `again` of the fault that `run` ended with: what `repeat` does
 };
 
 class Trainer {
@@ -36,6 +39,9 @@ public:
   static Result<std::unique_ptr<Trainer>> create(TrainOptions options);
   /// Trains to the end, to `--stop-at`, or until a stop is asked for; saves; prints a summary.
   Status run();
+  /// Does again what ended `run` of another process with a fault (options.repeats), from the newest checkpoint, and writes
+  /// nothing: the error that it meets then.
+  Status repeat();
 
 private:
   explicit Trainer(TrainOptions options) : options_(std::move(options)) {}
@@ -49,11 +55,16 @@ private:
   void describe() const;
 
   Status load(uint64_t position);
+  double rateOf(int64_t step) const { return settings_.schedule.rate(step, settings_.steps, settings_.optimizer.lr); }
+  Result<StepResult> compute();
   Status step();
+  Status train();
+  Error located(Error error) const;
   void describeReports(std::span<const double> reports, OrderedJson &row) const;
   Status validate(OrderedJson &row);
   Status save();
   Status finish(bool stopped);
+  Result<std::string> makeSample();
   Status sample();
 
   TrainOptions options_;
@@ -69,6 +80,7 @@ private:
   std::optional<Path> tokenizer_;
   Path run_;
   RunState state_;
+  std::optional<FolderLock> lock_; // of the run's folder
   std::optional<StepLog> log_;
   std::unique_ptr<Progress> progress_;
   double flopsPerToken_ = 0, peak_ = 0; // peak 0: not known
@@ -76,6 +88,7 @@ private:
   std::optional<double> valLoss_, valBits_;
   int skippedInARow_ = 0;
   Path lastSaved_;
+  enum class Doing { Step, Validation, Sample } doing_ = Doing::Step;
 };
 
 } // namespace caa

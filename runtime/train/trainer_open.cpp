@@ -34,6 +34,16 @@ void listChanges(const Json &before, const Json &after, const std::string &path,
 
 } // namespace
 
+/// Points `runs/last` at the run, unless that is a folder of somebody's.
+static Status linkLast(const Path &run) {
+  std::error_code error;
+  CAA_CHECK(makeFolder("runs"));
+  Path target = fs::relative(run, "runs", error);
+  if (error || target.empty() || fs::symlink_status("runs/last", error).type() == fs::file_type::directory)
+    return {};
+  return replaceLink("runs/last", target);
+}
+
 Result<std::unique_ptr<Trainer>> Trainer::create(TrainOptions options) {
   std::unique_ptr<Trainer> trainer(new Trainer(std::move(options)));
   CAA_CHECK(trainer->open());
@@ -59,8 +69,9 @@ Status Trainer::open() {
   } else {
     initialise(model_->image(), model_->parameters(), settings_.seed, model_->threads());
   }
-  CAA_TRY(stepper_, Stepper::create(*model_, *optimizer_, settings_.batch, microBatch_, rows_->length()));
-  return openRun();
+  CAA_TRY(stepper_, Stepper::create(*model_, *optimizer_, settings_.batch, microBatch_, rows_->length(),
+                                    !checkpoint_));
+  return options_.repeats ? Status() : openRun();
 }
 
 Status Trainer::openSettings() {
@@ -95,6 +106,15 @@ Status Trainer::openSettings() {
 
 Status Trainer::openCheckpoint() {
   std::error_code error;
+  if (options_.repeats) { // from where that process was saved last, if it was
+    Json place = Json::parse(*options_.repeats, nullptr, false);
+    if (place.is_object())
+      options_.resume = place["checkpoint"].get<std::string>();
+    if (options_.resume && options_.resume->empty())
+      options_.resume.reset();
+    else if (options_.resume)
+      options_.weights.reset();
+  }
   if (options_.resume) {
     Path from = *options_.resume;
     if (from == "auto") {
@@ -112,6 +132,7 @@ Status Trainer::openCheckpoint() {
   if (!checkpoint_)
     return {};
   state_ = checkpoint_->state();
+  lastSaved_ = checkpoint_->path();
   return {};
 }
 
@@ -194,6 +215,8 @@ Status Trainer::openRun() {
   std::error_code error;
   if (options_.run) {
     run_ = *options_.run;
+    if (run_.empty())
+      return usageError("--run: the folder has no name");
     if (!checkpoint_ && !checkpointsOf(run_).empty())
       return usageError(fmt::format(
           "`{}` holds a run already: `--resume auto` goes on with it, another `--run` starts anew", run_.string()));
@@ -209,12 +232,16 @@ Status Trainer::openRun() {
       run_ = Path("runs") /
              fmt::format("{}-{:%Y%m%d-%H%M%S}-{}", model_->image().modelName(), fmt::localtime(now), number);
   }
+  CAA_CHECK(makeFolder(run_));
+  CAA_TRY(auto lock, FolderLock::take(run_));
+  if (!lock)
+    return inputError(fmt::format("`{}` belongs to a training that is running: wait for its end or give another `--run`",
+                                  run_.string()));
+  lock_.emplace(std::move(*lock));
   CAA_TRY(auto log, StepLog::open(run_, state_.step));
   log_.emplace(std::move(log));
-  CAA_CHECK(makeFolder("runs"));
-  Path target = fs::relative(run_, "runs", error);
-  if (!error && !target.empty() && fs::symlink_status("runs/last", error).type() != fs::file_type::directory)
-    CAA_CHECK(replaceLink("runs/last", target));
+  if (Status linked = linkLast(run_); !linked) // a folder that is read-only, say: the run itself is elsewhere
+    fmt::print(stderr, "note: no `runs/last`: {}\n", linked.error().message);
 
   state_.microBatch = microBatch_;
   state_.seed = settings_.seed;
@@ -224,8 +251,6 @@ Status Trainer::openRun() {
   state_.isa = model_->engine().code();
   state_.threads = model_->threads().count();
   state_.settings = settings_.toJson();
-  if (checkpoint_)
-    lastSaved_ = checkpoint_->path();
   CAA_TRY(auto plan, planEntry(model_->image(), model_->engine().target(), "micro_step", microBatch_, rows_->length()));
   // Of the work, only the products' is known exactly (kernels give estimates): the log's `mfu` is the share of the
   // measured rate of products that the step's products alone account for.
@@ -251,6 +276,8 @@ void Trainer::describe() const {
              peak_ < 1e13 ? fmt::format("{:.0f} GFLOP/s", peak_ * 1e-9) : fmt::format("{:.0f} TFLOP/s", peak_ * 1e-12));
   if (checkpoint_)
     fmt::print(stderr, "going on from {} (step {})\n", checkpoint_->path().string(), state_.step);
+  if (state_.step >= last_)
+    fmt::print(stderr, "note: nothing is left to do: {} steps are done, {} were asked for\n", state_.step, last_);
   fmt::print(stderr, "run: {}\n", run_.string());
 }
 

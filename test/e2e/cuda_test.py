@@ -111,8 +111,6 @@ class CudaTest(FolderTest):
             ("an old GPU", train, device("capability=75"), ["Fake GPU", "7.5", "8.0 or newer"]),
             ("no code for this GPU", train, device("capability=80"), ["gpu_sample.so", "8.0", "cpu, sm_90a", "--target sm_80"]),
             ("no cuBLASLt", train, device(CAA_CUBLASLT="/none/libcublasLt.so"), ["cuBLASLt is missing", "nvidia-cublas", "libcublas"]),
-            ("a kernel that faults", train, device("fault=embed"), ["illegal memory access", "CAA_SYNC=1"]),
-            ("its name", train, device("fault=embed", CAA_SYNC=1), ["kernel `embed` (sample.mdl:1)", "illegal memory access"]),
             ("too little memory", [*train, "--micro-batch", 7], device(CAA_MEMORY=115000), ["not enough memory", "GPU 0 (Fake GPU)", "--micro-batch"]),
             ("another process that holds it", train, device(f"memory={8 << 30} others={(8 << 30) - (200 << 20)}"),
              ["not enough memory", "other processes hold", "nvidia-smi"]),
@@ -129,6 +127,50 @@ class CudaTest(FolderTest):
                 self.assertEqual(done.stderr.count("error:"), 1, done.stderr)
         done = run("caa-run", *train[:-2], "--device", "cuda:x", status=2, cwd=self.folder, env=device())
         self.assertIn("cuda[:n]", done.stderr)
+
+    def test_a_kernel_that_faults_is_named_with_its_line_and_what_was_saved_is_whole(self):
+        # Seven rows are three micro-batches a step, so the eighth run is in the third step.
+        done = self.train("fresh", "--steps", 6, status=1, env=device("fault=embed@8"))
+        self.assertEqual(done.stderr.count("error:"), 1, done.stderr)
+        for text in ["step 3: kernel `embed` (sample.mdl:1) of entry `micro_step` failed on GPU 0 (Fake GPU)", "an illegal memory access",
+                     "nothing was saved yet"]:
+            self.assertIn(text, done.stderr.splitlines()[-1])
+        self.assertEqual([row["step"] for row in self.log("fresh")], [1, 2])
+        # From a checkpoint, whose run it leaves as it is.
+        self.train("r", "--steps", 40, "--stop-at", 30, "--deterministic")
+        before = self.state("r")
+        for sync in ({}, {"CAA_SYNC": 1}):
+            done = self.train("r", "--resume", "auto", "--deterministic", status=1, env=device("fault=embed@5", **sync))
+            for text in ["step 32: kernel `embed` (sample.mdl:1) of entry `micro_step`", "the checkpoint `r/checkpoint-30` is whole"]:
+                self.assertIn(text, done.stderr.splitlines()[-1])
+            self.assertEqual("one kernel at a time" in done.stderr, not sync)
+        self.assertEqual([row["step"] for row in self.log("r")], list(range(1, 32)))
+        self.assertEqual(before.keys(), self.state("r").keys())
+        self.train("r", "--resume", "auto", "--deterministic")
+        self.train("whole", "--steps", 40, "--deterministic")
+        ours, theirs = self.state("r"), self.state("whole")
+        self.assertEqual({k: v.tobytes() for k, v in ours.items()}, {k: v.tobytes() for k, v in theirs.items()})
+
+    def test_a_fault_that_does_not_come_back_is_told_as_such(self):
+        done = self.train("r", "--steps", 6, "--checkpoint-every", 2, status=1, env=device("fault=embed@11"))
+        last = done.stderr.splitlines()[-1]
+        for text in ["step 4: ", "an illegal memory access", "did not happen again", "CAA_SYNC=1", "the checkpoint `r/checkpoint-2` is whole"]:
+            self.assertIn(text, last)
+        # Far from the checkpoint, the step alone is repeated.
+        done = self.train("far", "--steps", 40, "--checkpoint-every", 0, status=1, env=device("fault=embed@90"))
+        self.assertIn("step 30: ", done.stderr.splitlines()[-1])
+        self.assertIn("did not happen again", done.stderr.splitlines()[-1])
+        self.assertEqual(len(self.log("far")), 29)
+
+    def test_other_commands_name_the_kernel_too_and_write_nothing(self):
+        self.train("r", "--steps", 1)
+        for name, arguments in {"eval": ["--tokens", "t.bin", "--checkpoint", "r", "--dump", "o.safetensors"], "bench": ["--batch", 2]}.items():
+            done = run("caa-run", name, SAMPLE, *arguments, "--device", "cuda", status=1, cwd=self.folder, env=device(f"fault=embed memory={1 << 30}"))
+            self.assertEqual(done.stderr.count("error:"), 1, done.stderr)
+            self.assertRegex(done.stderr.splitlines()[-1], r"kernel `embed` \(sample.mdl:1\) of entry `\w+` failed on GPU 0")
+        done = run("caa-run", "eval", SAMPLE, "--tokens", "t.bin", "--checkpoint", "r", "--dump", "o.safetensors", "--device", "cuda", status=1,
+                   cwd=self.folder, env=device("fault=embed@3"))
+        self.assertFalse((self.folder / "o.safetensors").exists())
 
     def test_entries_that_the_file_does_not_have_for_a_gpu_are_named(self):
         done = run("caa-run", "train", CPU_SAMPLE, "--tokens", "t.bin", "--steps", 1, "--device", "cuda", status=1, cwd=self.folder, env=device())

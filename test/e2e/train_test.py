@@ -194,7 +194,9 @@ class TrainTest(FolderTest):
     def test_prepared_text_trains_validates_and_generates(self):
         self.prepare()
         common = ["--data", "text", "--steps", 12, "--set", "train.batch=8", "--eval-every", 4, "--micro-batch", 3, "--threads", 2]
-        done = self.train(*common, "--run", "whole")
+        done = self.train(*common, "--run", "whole", "--sample-every", 5)
+        self.assertEqual([row["step"] for row in self.log("whole") if "sample" in row], [5, 10, 12])
+        self.assertIn("step 5: a sample:", done.stderr)
         rows = [row for row in self.log("whole") if "loss" in row]
         self.assertEqual([row["step"] for row in rows], list(range(1, 13)))
         for row in rows:

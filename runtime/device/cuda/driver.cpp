@@ -67,6 +67,12 @@ template <> const char *missingSymbol(void *handle, CublasLtTable &table) {
 }
 #undef CAA_CUDA_LOOKUP
 
+/// What a kernel did wrong. The device gives it to every call from then on, whoever makes it.
+bool isKernelFault(int code) {
+  return code == CUDA_ERROR_ILLEGAL_ADDRESS || code == CUDA_ERROR_LAUNCH_TIMEOUT || code == CUDA_ERROR_ASSERT ||
+         (code >= CUDA_ERROR_HARDWARE_STACK_ERROR && code <= CUDA_ERROR_LAUNCH_FAILED);
+}
+
 Result<CublasLt> openCublasLt() {
   Opened opened = openFirst("CAA_CUBLASLT", cublasLtNames());
   if (!opened.handle)
@@ -129,7 +135,10 @@ Error Driver::error(std::string_view what, int code) const {
     name = "an unknown error";
   if (api.cuGetErrorString(code, &text) != CUDA_SUCCESS || !text)
     text = "the driver says no more";
-  return inputError(fmt::format("{}: {} ({}, {})", what, text, name, code));
+  Error error = inputError(fmt::format("{}: {} ({}, {})", what, text, name, code));
+  if (isKernelFault(code))
+    error.fault.emplace();
+  return error;
 }
 
 Result<const CublasLt *> CublasLt::load() {

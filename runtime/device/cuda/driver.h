@@ -24,7 +24,8 @@ public:
   int version() const { return version_; }
   int deviceCount() const { return deviceCount_; }
 
-  /// "<what>: out of memory (CUDA_ERROR_OUT_OF_MEMORY)", an input error. `code` is not 0.
+  /// "<what>: out of memory (CUDA_ERROR_OUT_OF_MEMORY)", an input error. `code` is not 0. Where a kernel did it, the
+  /// error's `fault` is set: `what` need not be that kernel.
   Error error(std::string_view what, int code) const;
   /// Nothing if `code` is 0, else `error`.
   Status check(std::string_view what, int code) const {

@@ -197,8 +197,14 @@ Status Runner::enqueueAll(Bound &bound) {
   for (const Operation &operation : bound.operations) {
     CAA_CHECK(cuda::enqueue(*device_, image_, *products_, operation, stream()));
     int code = waitsAlways_ ? device_->api().cuStreamSynchronize(stream()) : CUDA_SUCCESS;
-    if (code != CUDA_SUCCESS)
-      return fault(describe(image_, *operation.command), code);
+    if (code != CUDA_SUCCESS) {
+      Error error = fault(fmt::format("{} of entry `{}`", describe(image_, *operation.command),
+                                      image_.text(bound.plan.entry->name)),
+                          code);
+      if (error.fault)
+        error.fault->isNamed = true; // it was alone in the queue
+      return error;
+    }
   }
   return {};
 }
@@ -257,17 +263,12 @@ Status Runner::runTimed(Bound &bound, const Engine::Observer &observer) {
 
 Status Runner::synchronize() {
   int code = device_->api().cuStreamSynchronize(stream());
-  return code == CUDA_SUCCESS ? Status() : Status(fault("", code));
+  return code == CUDA_SUCCESS ? Status() : Status(fault("the work queued", code));
 }
 
 Error Runner::fault(std::string_view what, int code) const {
-  auto place = fmt::format("GPU {} ({})", device_->index(), device_->name());
-  if (!what.empty() && waitsAlways_)
-    return device_->driver().error(fmt::format("{} failed on {}", what, place), code);
-  Error error = device_->driver().error(
-      fmt::format("{} failed on {}", what.empty() ? std::string("the work queued") : std::string(what), place), code);
-  error.message += "; `CAA_SYNC=1` in the environment runs commands one by one and names the one that fails";
-  return error;
+  return device_->driver().error(
+      fmt::format("{} failed on GPU {} ({})", what, device_->index(), device_->name()), code);
 }
 
 } // namespace caa::cuda

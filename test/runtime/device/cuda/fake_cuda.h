@@ -6,8 +6,8 @@
 //
 // CAA_FAKE_CUDA sets what it is like, in words: "capability=75 version=11080 devices=2 memory=BYTES others=BYTES
 // multiprocessors=4 fail=cuModuleLoadDataEx:222 fault=embed log=FILE". `others` is held by another process; `fail` lets
-// each call of one function fail; `fault` lets a kernel fault when it runs; calls are appended to `log`, a line each;
-// `threads` of the host run the blocks of an emulated kernel.
+// each call of one function fail; `fault` lets a kernel fault when it runs (`fault=embed@5`: when it runs for the fifth
+// time); calls are appended to `log`, a line each; `threads` of the host run the blocks of an emulated kernel.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@ struct FakeCuda {
   int64_t memory = int64_t(8) << 30, others = 0;
   std::map<std::string, int> fail; // by function
   std::string fault, log;
+  int runsToFault = 0; // of the kernel `fault`; 0 for each run
   int64_t allocated = 0;
   int broken = 0;       // the code of a fault, after which everything fails
   std::string said;     // what a fault is, in words

@@ -101,9 +101,10 @@ FakeCuda &fakeCuda() {
         made.memory = number;
       else if (key == "others")
         made.others = number;
-      else if (key == "fault")
-        made.fault = value;
-      else if (key == "log")
+      else if (key == "fault") {
+        made.fault = value.substr(0, value.find('@'));
+        made.runsToFault = value.find('@') == std::string::npos ? 0 : std::atoi(value.c_str() + value.find('@') + 1);
+      } else if (key == "log")
         made.log = value;
       else if (key == "fail")
         made.fail[value.substr(0, value.find(':'))] = std::atoi(value.c_str() + value.find(':') + 1);
@@ -316,9 +317,10 @@ int cuLaunchKernel(CUfunction handle, unsigned x, unsigned, unsigned, unsigned t
     const auto *bytes = static_cast<const uint8_t *>(values[i]);
     launch.parameters.emplace_back(bytes, bytes + function.parameters[i]);
   }
-  const bool faults = function.name == fakeCuda().fault;
-  enqueueWork(stream, [launch, faults, kernel = function.kernel] {
-    return !kernel || faults ? int(CUDA_ERROR_ILLEGAL_ADDRESS) : kernel(launch);
+  const bool mayFault = function.name == fakeCuda().fault;
+  enqueueWork(stream, [launch, mayFault, kernel = function.kernel] {
+    const bool faults = !kernel || (mayFault && --fakeCuda().runsToFault <= 0);
+    return faults ? int(CUDA_ERROR_ILLEGAL_ADDRESS) : kernel(launch);
   });
   return 0;
 }
