@@ -63,7 +63,8 @@ template <typename Function> void each(Warp &warp, uint32_t lanes, Function func
 
 void initBarrier(Warp &warp, const Instruction &instruction, uint32_t lanes) {
   each(warp, lanes, [&](int lane) {
-    const uint32_t address = addressOf(warp, instruction, lane), count = warp.lanes<uint32_t>(instruction.from[1])[lane];
+    const uint32_t address = addressOf(warp, instruction, lane),
+                   count = warp.lanes<uint32_t>(instruction.from[1])[lane];
     if (count == 0 || count >= 1u << 20)
       throw Fault("an mbarrier of " + std::to_string(count) + " arrivals");
     warp.block->shared.makeBarrier(address);
@@ -136,7 +137,8 @@ void fenceProxy(Warp &warp, const Instruction &, uint32_t lanes) {
 } // namespace
 
 void addBarriers(Table &table) {
-  for (const char *name : {"bar.sync", "bar.arrive", "barrier.sync.aligned", "barrier.arrive.aligned", "bar.cta.sync", "barrier.cta.sync.aligned"})
+  for (const char *name : {"bar.sync", "bar.arrive", "barrier.sync.aligned", "barrier.arrive.aligned", "bar.cta.sync",
+                           "barrier.cta.sync.aligned"})
     table[name] = decodeNamed;
   table["bar.red.or.pred"] = decodeNamedOr;
   table["mbarrier.init.shared::cta.b64"] = table["mbarrier.init.shared.b64"] = decodeInit;
@@ -144,7 +146,8 @@ void addBarriers(Table &table) {
   table["mbarrier.arrive.expect_tx.shared::cta.b64"] = table["mbarrier.arrive.expect_tx.shared.b64"] = decodeArrive;
   table["mbarrier.try_wait.parity.shared::cta.b64"] = table["mbarrier.try_wait.parity.shared.b64"] = decodeTryWait;
   table["mbarrier.test_wait.parity.shared::cta.b64"] = decodeTryWait;
-  table["fence.proxy.async.shared::cta"] = table["fence.proxy.async"] = [](Decoder &decoder) { decoder.out.run = fenceProxy; };
+  table["fence.proxy.async.shared::cta"] =
+      table["fence.proxy.async"] = [](Decoder &decoder) { decoder.out.run = fenceProxy; };
   table["fence.mbarrier_init.release.cluster"] = [](Decoder &decoder) { decoder.out.run = nothing; };
   for (const char *name : {"setmaxnreg.inc.sync.aligned.u32", "setmaxnreg.dec.sync.aligned.u32"})
     table[name] = [](Decoder &decoder) {

@@ -129,8 +129,8 @@ uint8_t *Block::global(uint64_t address, uint32_t size, bool writes) {
                   " bytes of device memory that no allocation holds");
   }
   if (address % size)
-    throw Fault(std::string(writes ? "writes " : "reads ") + std::to_string(size) + " bytes at a device address that is " +
-                std::to_string(address % size) + " beyond a multiple");
+    throw Fault(std::string(writes ? "writes " : "reads ") + std::to_string(size) +
+                " bytes at a device address that is " + std::to_string(address % size) + " beyond a multiple");
   uint8_t *written = last_->written + (address - last_->begin);
   if (writes) {
     std::memset(written, 1, size);
@@ -144,7 +144,8 @@ uint8_t *Block::global(uint64_t address, uint32_t size, bool writes) {
   return reinterpret_cast<uint8_t *>(address);
 }
 
-//===-- Barriers ----------------------------------------------------------------------------------------------------===//
+//===-- Barriers
+//----------------------------------------------------------------------------------------------------===//
 
 void Block::arriveNamed(uint32_t id, uint32_t threads, Warp &warp, bool waits, int32_t result, bool value) {
   if (id >= barriers.size())
@@ -157,8 +158,8 @@ void Block::arriveNamed(uint32_t id, uint32_t threads, Warp &warp, bool waits, i
   if (expected % 32)
     throw Fault("a barrier of " + std::to_string(expected) + " threads, which is no number of warps");
   if (barrier.arrived && barrier.expected != expected)
-    throw Fault("barrier " + std::to_string(id) + " is of " + std::to_string(barrier.expected) + " threads for others and of " +
-                std::to_string(expected) + " for this warp");
+    throw Fault("barrier " + std::to_string(id) + " is of " + std::to_string(barrier.expected) +
+                " threads for others and of " + std::to_string(expected) + " for this warp");
   for (const NamedBarrier::Waiter &waiter : barrier.waiters)
     if (waiter.warp == &warp)
       throw Fault("the warp arrives twice at barrier " + std::to_string(id));
@@ -190,14 +191,16 @@ void Block::warpExited() {
   uint32_t living = 0;
   for (const Warp &warp : warps)
     living += warp.live ? 32 : 0;
-  if (barrier.arrived && barrier.expected == living + 32 && barrier.arrived >= living && barrier.waiters.size() * 32 == living)
+  if (barrier.arrived && barrier.expected == living + 32 && barrier.arrived >= living &&
+      barrier.waiters.size() * 32 == living)
     completeNamed(barrier);
 }
 
 MemoryBarrier &Block::barrierAt(uint32_t address) {
   auto found = memoryBarriers.find(address);
   if (found == memoryBarriers.end() || !shared.isBarrier(address))
-    throw Fault("no mbarrier has been made at byte " + std::to_string(int64_t(address) - sharedBase) + " of shared memory");
+    throw Fault("no mbarrier has been made at byte " + std::to_string(int64_t(address) - sharedBase) +
+                " of shared memory");
   return found->second;
 }
 

@@ -1,8 +1,8 @@
 // A block of threads that runs a kernel: its warps, shared memory and barriers, and what is under way.
 //
 // Warps run one after another, each until it must wait. Asynchronous things happen as late as the rules permit: copies
-// of cp.async when their thread waits for them, products of wgmma when the warp waits, copies by tensor maps (and arrivals
-// that follow copies) when nothing else can go on. So what does not wait finds nothing, or a Fault.
+// of cp.async when their thread waits for them, products of wgmma when the warp waits, copies by tensor maps (and
+// arrivals that follow copies) when nothing else can go on. So what does not wait finds nothing, or a Fault.
 #pragma once
 
 #include "test/ptx/GlobalMemory.h"

@@ -142,8 +142,8 @@ void addControl(Table &table) {
   table["ret"] = table["exit"] = decodeExit;
   table["trap"] = decodeTrap;
   // One block after another, each lane in the order of its text: what these ask for holds.
-  for (const char *fence : {"membar.gl", "membar.cta", "membar.sys", "fence.acq_rel.gpu", "fence.acq_rel.cta", "fence.sc.gpu",
-                            "fence.sc.cta", "fence.acq_rel.sys", "fence.sc.sys"})
+  for (const char *fence : {"membar.gl", "membar.cta", "membar.sys", "fence.acq_rel.gpu", "fence.acq_rel.cta",
+                            "fence.sc.gpu", "fence.sc.cta", "fence.acq_rel.sys", "fence.sc.sys"})
     table[fence] = decodeNothing;
   table["shfl.sync.up.b32"] = decodeShuffle<Way::Up>;
   table["shfl.sync.down.b32"] = decodeShuffle<Way::Down>;

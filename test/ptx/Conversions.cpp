@@ -50,7 +50,8 @@ template <typename D, typename S> void addNarrowing(Table &table, const std::str
   };
 }
 
-template <Rounding rounding, typename S> void addRounding(Table &table, const std::string &how, const std::string &type) {
+template <Rounding rounding, typename S>
+void addRounding(Table &table, const std::string &how, const std::string &type) {
   table["cvt." + how + "i." + type + "." + type] = elementwise<&rounded<rounding, S>>();
   table["cvt." + how + "i.s32." + type] = elementwise<&toInteger<rounding, int32_t, S>>();
   table["cvt." + how + "i.u32." + type] = elementwise<&toInteger<rounding, uint32_t, S>>();

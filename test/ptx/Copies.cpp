@@ -20,7 +20,8 @@ uint64_t valueOf(Warp &warp, int32_t place, bool isWide, int lane) {
   return isWide ? warp.lanes<uint64_t>(place)[lane] : warp.lanes<uint32_t>(place)[lane];
 }
 
-//===-- By lanes ----------------------------------------------------------------------------------------------------===//
+//===-- By lanes
+//----------------------------------------------------------------------------------------------------===//
 
 /// second: bytes; count: whether from[2] tells how many of them are read, the rest being zero.
 void copy(Warp &warp, const Instruction &instruction, uint32_t lanes) {
@@ -100,7 +101,8 @@ void arriveAfterCopies(Warp &warp, const Instruction &instruction, uint32_t lane
   };
   std::vector<Arrival> arrivals;
   each(warp, lanes, [&](int lane) {
-    const uint64_t address = valueOf(warp, instruction.from[0], instruction.flags & 1, lane) + uint64_t(instruction.offset);
+    const uint64_t address =
+        valueOf(warp, instruction.from[0], instruction.flags & 1, lane) + uint64_t(instruction.offset);
     warp.block->barrierAt(address >> 32 ? ~0u : uint32_t(address));
     // What it waits for is what was begun before, committed or not.
     arrivals.push_back({uint32_t(lane), uint32_t(address), ++warp.copyGroups[lane]});
@@ -120,7 +122,8 @@ void decodeArriveAfterCopies(Decoder &decoder) {
   decoder.address(decoder.operand(0));
 }
 
-//===-- By tensor maps ----------------------------------------------------------------------------------------------===//
+//===-- By tensor maps
+//----------------------------------------------------------------------------------------------===//
 
 struct Box {
   TensorMap map;

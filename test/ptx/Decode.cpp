@@ -58,9 +58,9 @@ int32_t Decoder::source(const Operand &operand, Width width) {
     return constant(operand.bits, width);
   case Operand::Kind::Symbol: {
     const std::pair<const char *, int32_t> specials[] = {
-        {"%tid.x", kernel.tidPlace},     {"%laneid", kernel.laneIdPlace}, {"%ctaid.x", kernel.ctaidPlace},
-        {"%ntid.x", kernel.ntidPlace},   {"%nctaid.x", kernel.nctaidPlace}, {"%tid.y", kernel.zeroPlace},
-        {"%tid.z", kernel.zeroPlace},    {"%ctaid.y", kernel.zeroPlace},  {"%ctaid.z", kernel.zeroPlace}};
+        {"%tid.x", kernel.tidPlace},   {"%laneid", kernel.laneIdPlace},   {"%ctaid.x", kernel.ctaidPlace},
+        {"%ntid.x", kernel.ntidPlace}, {"%nctaid.x", kernel.nctaidPlace}, {"%tid.y", kernel.zeroPlace},
+        {"%tid.z", kernel.zeroPlace},  {"%ctaid.y", kernel.zeroPlace},    {"%ctaid.z", kernel.zeroPlace}};
     for (auto [name, place] : specials)
       if (operand.name == name) {
         if (width != Width::Word)

@@ -34,8 +34,7 @@ template <typename T> struct Source {
   T operator[](int lane) const { return data[lane]; }
 };
 template <typename T>
-  requires(sizeof(T) == 2)
-struct Source<T> {
+requires(sizeof(T) == 2) struct Source<T> {
   const uint32_t *data;
   Source(Warp &warp, int32_t place) : data(warp.lanes<uint32_t>(place)) {}
   T operator[](int lane) const { return std::bit_cast<T>(uint16_t(data[lane])); }
@@ -92,7 +91,8 @@ template <typename D, typename... S, D (*function)(S...)> struct Apply<function>
           values[lane] = function(std::get<n>(sources)[lane]...);
         put(warp.lanes<D>(instruction.to), values, lanes);
       }
-    }(std::index_sequence_for<S...>());
+    }
+    (std::index_sequence_for<S...>());
   }
   static void decode(Decoder &decoder) {
     if (decoder.count() != 1 + sizeof...(S))

@@ -26,8 +26,8 @@ uint64_t run(Module &module, const Launch &launch, unsigned threads) {
         return;
       message = "kernel " + launch.kernel->name + ", block " + std::to_string(index);
       if (block && block->current)
-        message += ", warp " + std::to_string(block->currentWarp->index) + ", lane " + std::to_string(block->currentLane) +
-                   ", line " + module.line(block->current->line);
+        message += ", warp " + std::to_string(block->currentWarp->index) + ", lane " +
+                   std::to_string(block->currentLane) + ", line " + module.line(block->current->line);
       message += std::string("\n") + fault.what();
     }
   };

@@ -18,8 +18,6 @@ inline uint16_t narrow(float value) {
 inline uint16_t truncate(float value) {
   return value != value ? uint16_t(0x7fff) : uint16_t(std::bit_cast<uint32_t>(value) >> 16);
 }
-inline float flushed(float value) {
-  return std::fabs(value) < 0x1p-126f ? std::copysign(0.0f, value) : value;
-}
+inline float flushed(float value) { return std::fabs(value) < 0x1p-126f ? std::copysign(0.0f, value) : value; }
 
 } // namespace caa::ptx

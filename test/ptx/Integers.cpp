@@ -39,7 +39,9 @@ template <typename T> T bitOr(T a, T b) { return a | b; }
 template <typename T> T bitXor(T a, T b) { return a ^ b; }
 template <typename T> T bitNot(T a) { return T(~a); }
 bool notPredicate(bool a) { return !a; }
-template <typename T> T shiftLeft(T a, uint32_t b) { return b < 8 * sizeof(T) ? T(a << (b & (8 * sizeof(T) - 1))) : T(0); }
+template <typename T> T shiftLeft(T a, uint32_t b) {
+  return b < 8 * sizeof(T) ? T(a << (b & (8 * sizeof(T) - 1))) : T(0);
+}
 template <typename T> T shiftRight(T a, uint32_t b) {
   constexpr uint32_t bits = 8 * sizeof(T);
   if constexpr (std::is_signed_v<T>)

@@ -88,7 +88,8 @@ template <bool transposes> void loadMatrices(Warp &warp, const Instruction &inst
   for (uint32_t i = 0; i < instruction.count; ++i) {
     for (uint32_t row = 0; row < 8; ++row) {
       warp.block->currentLane = 8 * i + row;
-      std::memcpy(matrix[row], warp.block->shared.read(addressOf(warp, instruction, 8 * i + row), 16, warp.by(8 * i + row)), 16);
+      std::memcpy(matrix[row],
+                  warp.block->shared.read(addressOf(warp, instruction, 8 * i + row), 16, warp.by(8 * i + row)), 16);
     }
     auto *to = warp.lanes<uint32_t>(warp.block->kernel.lists[instruction.list + i]);
     for (uint32_t lane = 0; lane < 32; ++lane) {

@@ -40,8 +40,9 @@ template <bool isShared, typename T> void load(Warp &warp, const Instruction &in
       continue;
     warp.block->currentLane = uint32_t(lane);
     const uint64_t address = addressOf(warp, instruction, lane);
-    const uint8_t *data = isShared ? warp.block->shared.read(sharedAddress(address), sizeof(T) * count, warp.by(uint32_t(lane)))
-                                   : warp.block->global(address, sizeof(T) * count, false);
+    const uint8_t *data =
+        isShared ? warp.block->shared.read(sharedAddress(address), sizeof(T) * count, warp.by(uint32_t(lane)))
+                 : warp.block->global(address, sizeof(T) * count, false);
     for (uint32_t i = 0; i < count; ++i) {
       T value;
       std::memcpy(&value, data + i * sizeof(T), sizeof(T));
@@ -68,7 +69,7 @@ template <bool isShared, typename T> void store(Warp &warp, const Instruction &i
     T values[4];
     for (uint32_t i = 0; i < count; ++i)
       values[i] = sizeof(T) == 8 || instruction.flags & wideFlag ? T(warp.lanes<uint64_t>(places[i])[lane])
-                                                                : T(warp.lanes<uint32_t>(places[i])[lane]);
+                                                                 : T(warp.lanes<uint32_t>(places[i])[lane]);
     const uint64_t address = addressOf(warp, instruction, lane);
     if (isShared)
       warp.block->shared.write(sharedAddress(address), values, sizeof(T) * count, warp.by(uint32_t(lane)));
@@ -200,8 +201,9 @@ template <bool isShared> void addSpace(Table &table, const std::string &space) {
 } // namespace
 
 void addMemory(Table &table) {
-  for (const char *how : {"global", "global.nc", "global.nc.L1::no_allocate", "shared", "shared::cta", "volatile.global",
-                          "volatile.shared", "acquire.gpu.global", "release.gpu.global", "relaxed.gpu.global"})
+  for (const char *how :
+       {"global", "global.nc", "global.nc.L1::no_allocate", "shared", "shared::cta", "volatile.global",
+        "volatile.shared", "acquire.gpu.global", "release.gpu.global", "relaxed.gpu.global"})
     for (const char *vector : {"", ".v2", ".v4"})
       for (const char *kind : {"b", "u", "s", "f"})
         for (const char *bits : {"8", "16", "32", "64"}) {

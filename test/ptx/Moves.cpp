@@ -63,14 +63,14 @@ void decodeMove(Decoder &decoder) {
   out.list = decoder.list(places);
   if (parts == &to) {
     out.from[0] = decoder.source(from, width);
-    out.run = width == Width::Word    ? unpack<uint16_t, uint32_t>
+    out.run = width == Width::Word  ? unpack<uint16_t, uint32_t>
               : half == Width::Word ? unpack<uint32_t, uint64_t>
-                                      : unpack<uint16_t, uint64_t>;
+                                    : unpack<uint16_t, uint64_t>;
   } else {
     out.to = decoder.destination(to, width);
-    out.run = width == Width::Word    ? pack<uint32_t, uint16_t>
+    out.run = width == Width::Word  ? pack<uint32_t, uint16_t>
               : half == Width::Word ? pack<uint64_t, uint32_t>
-                                      : pack<uint64_t, uint16_t>;
+                                    : pack<uint64_t, uint16_t>;
   }
 }
 

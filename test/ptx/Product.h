@@ -1,4 +1,5 @@
-// The product that tensor cores compute, on whole tiles: c[16][n] += a[16][k] b[k][n], summed in float32 in the order of k.
+// The product that tensor cores compute, on whole tiles: c[16][n] += a[16][k] b[k][n], summed in float32 in the order
+// of k.
 #pragma once
 
 #include <cstddef>

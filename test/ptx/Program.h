@@ -1,8 +1,8 @@
 // A kernel of a PTX text, decoded: an array of instructions whose operands are places in a warp's registers.
 //
-// A place counts words of 32 bits from the warp's first register. A register of 16 or 32 bits is 32 words, one per lane;
-// one of 64 bits 64 words; constants and special registers lie before the first register (negative places). A predicate
-// has a number and is one word, a bit per lane.
+// A place counts words of 32 bits from the warp's first register. A register of 16 or 32 bits is 32 words, one per
+// lane; one of 64 bits 64 words; constants and special registers lie before the first register (negative places). A
+// predicate has a number and is one word, a bit per lane.
 #pragma once
 
 #include <cstdint>
@@ -33,15 +33,15 @@ enum class Kind : uint8_t {
 struct Instruction {
   Handler run = nullptr;
   Kind kind = Kind::Plain;
-  bool isNegated = false;              // runs where its predicate is false
-  int32_t predicate = -1;              // none
-  int32_t to = 0, from[4] = {};        // places, or numbers of predicates
-  int64_t offset = 0;                  // of an address, or as the handler says
-  uint32_t target = 0;                 // of a branch
-  uint32_t list = 0, count = 0;        // places in Kernel::lists
-  uint32_t second = 0, third = 0;      // more of them, or as the handler says
-  uint32_t flags = 0;                  // as the handler says
-  uint32_t line = 0;                   // of the text, from 1
+  bool isNegated = false;         // runs where its predicate is false
+  int32_t predicate = -1;         // none
+  int32_t to = 0, from[4] = {};   // places, or numbers of predicates
+  int64_t offset = 0;             // of an address, or as the handler says
+  uint32_t target = 0;            // of a branch
+  uint32_t list = 0, count = 0;   // places in Kernel::lists
+  uint32_t second = 0, third = 0; // more of them, or as the handler says
+  uint32_t flags = 0;             // as the handler says
+  uint32_t line = 0;              // of the text, from 1
 };
 
 struct Parameter {

@@ -75,7 +75,8 @@ void SharedMemory::afterWrites(uint32_t place, uint32_t size, const Accessor &by
     if (data && std::memcmp(&data_[place], data, size) == 0) // the same value written twice
       continue;
     throw Fault(std::string(what) + " " + at(sharedBase + place, size) + ", which " + named(word.warp) +
-                (word.warp == mostWarps ? "" : " lane " + std::to_string(word.lane)) + " wrote without a barrier between");
+                (word.warp == mostWarps ? "" : " lane " + std::to_string(word.lane)) +
+                " wrote without a barrier between");
   }
 }
 

@@ -1,9 +1,9 @@
 // A block's shared memory, with what is known of each byte and who last touched each word.
 //
-// A byte is fresh (never written), held, arriving (a copy into it is under way), leaving (a copy out of it is under way), or
-// part of a barrier. Accesses are checked against that, and against each other: two accesses to one word by different
-// warps, one of them a write, must be ordered by barriers. The order is kept as vector clocks of warps; the copy engine
-// counts as one more warp. Two lanes of one warp are ordered by bar.warp.sync and barriers alone.
+// A byte is fresh (never written), held, arriving (a copy into it is under way), leaving (a copy out of it is under
+// way), or part of a barrier. Accesses are checked against that, and against each other: two accesses to one word by
+// different warps, one of them a write, must be ordered by barriers. The order is kept as vector clocks of warps; the
+// copy engine counts as one more warp. Two lanes of one warp are ordered by bar.warp.sync and barriers alone.
 #pragma once
 
 #include "test/ptx/Program.h"
@@ -24,8 +24,8 @@ struct Clocks {
   }
 };
 
-/// Who accesses: a lane of a warp, what the warp knows, and when the lane last fenced its writes for the copy engine and
-/// the tensor cores (a serial number).
+/// Who accesses: a lane of a warp, what the warp knows, and when the lane last fenced its writes for the copy engine
+/// and the tensor cores (a serial number).
 struct Accessor {
   uint32_t warp, lane;
   const Clocks &known;
@@ -71,7 +71,8 @@ private:
 
   uint32_t place(uint32_t address, uint32_t size, const char *what) const;
   void checkStates(uint32_t at, uint32_t size, const char *what, bool reads) const;
-  void afterWrites(uint32_t at, uint32_t size, const Accessor &by, const char *what, const void *data, bool isAtomic) const;
+  void afterWrites(uint32_t at, uint32_t size, const Accessor &by, const char *what, const void *data,
+                   bool isAtomic) const;
   void afterReads(uint32_t at, uint32_t size, const Accessor &by, const char *what) const;
   void noteWrite(uint32_t at, uint32_t size, const Accessor &by, bool isAtomic);
   void noteRead(uint32_t at, uint32_t size, const Accessor &by);

@@ -143,11 +143,12 @@ private:
 
   void readRegisters() {
     auto type = opcode();
-    Width width = type == ".pred"                                          ? Width::Predicate
-                  : type.ends_with("64")                                   ? Width::Double
-                  : type.ends_with("32")                                   ? Width::Word
-                  : type.ends_with("16") || type == ".b8" || type == ".u8" ? Width::Half
-                                                                           : throw Fault("registers of " + std::string(type));
+    Width width = type == ".pred"        ? Width::Predicate
+                  : type.ends_with("64") ? Width::Double
+                  : type.ends_with("32") ? Width::Word
+                  : type.ends_with("16") || type == ".b8" || type == ".u8"
+                      ? Width::Half
+                      : throw Fault("registers of " + std::string(type));
     do {
       auto base = std::string(name());
       uint32_t count = 0;

@@ -1,5 +1,5 @@
-// wgmma. Each of a warpgroup's four warps computes its 16 rows when it waits; what it reads is checked when the product is
-// issued and again then. Accumulators hold NaN in between.
+// wgmma. Each of a warpgroup's four warps computes its 16 rows when it waits; what it reads is checked when the product
+// is issued and again then. Accumulators hold NaN in between.
 #include "test/ptx/Elementwise.h"
 #include "test/ptx/Floats.h"
 #include "test/ptx/Product.h"
@@ -33,7 +33,8 @@ struct Matrix {
     if (!swizzle)
       return begin + chunk * stride + depth / 8 * leading + depth % 8 * 16;
     const uint32_t chunks = swizzle / 16;
-    return swizzled(begin + chunk / chunks * leading + depth / 8 * stride + depth % 8 * swizzle + chunk % chunks * 16, swizzle);
+    return swizzled(begin + chunk / chunks * leading + depth / 8 * stride + depth % 8 * swizzle + chunk % chunks * 16,
+                    swizzle);
   }
   /// Calls function(address, row, depth, isAlongDepth) for all pieces of 16 bytes of rows [first, first + rows).
   template <typename Function> void forEach(uint32_t first, uint32_t rows, bool isTurned, Function function) const {
@@ -55,12 +56,14 @@ void issue(Warp &warp, const Instruction &instruction, uint32_t) {
   SharedMemory &shared = warp.block->shared;
   if (!(instruction.flags & heldFlag)) {
     made.descriptorA = warp.lanes<uint64_t>(instruction.from[0])[0];
-    Matrix(made.descriptorA).forEach(warp.index % 4 * 16, 16, instruction.flags & turnedA,
-                                     [&](uint32_t address, uint32_t, uint32_t) { shared.readAsync(address, 16, warp.by(0)); });
+    Matrix(made.descriptorA)
+        .forEach(warp.index % 4 * 16, 16, instruction.flags & turnedA,
+                 [&](uint32_t address, uint32_t, uint32_t) { shared.readAsync(address, 16, warp.by(0)); });
   }
   made.descriptorB = warp.lanes<uint64_t>(instruction.from[1])[0];
-  Matrix(made.descriptorB).forEach(0, instruction.second, instruction.flags & turnedB,
-                                   [&](uint32_t address, uint32_t, uint32_t) { shared.readAsync(address, 16, warp.by(0)); });
+  Matrix(made.descriptorB)
+      .forEach(0, instruction.second, instruction.flags & turnedB,
+               [&](uint32_t address, uint32_t, uint32_t) { shared.readAsync(address, 16, warp.by(0)); });
   made.serial = shared.serial();
   made.group = warp.productGroup;
   made.accumulates = warp.predicates[instruction.from[2]] & 1;
@@ -97,11 +100,12 @@ void compute(Warp &warp, const PendingProduct &product) {
     }
   } else {
     const bool isTurned = instruction.flags & turnedA;
-    Matrix(product.descriptorA).forEach(warp.index % 4 * 16, 16, isTurned, [&](uint32_t address, uint32_t row, uint32_t depth) {
-      const uint16_t *values = fetch(address);
-      for (uint32_t i = 0; i < 8; ++i)
-        a[isTurned ? (row + i) * 16 + depth : row * 16 + depth + i] = widen(values[i]);
-    });
+    Matrix(product.descriptorA)
+        .forEach(warp.index % 4 * 16, 16, isTurned, [&](uint32_t address, uint32_t row, uint32_t depth) {
+          const uint16_t *values = fetch(address);
+          for (uint32_t i = 0; i < 8; ++i)
+            a[isTurned ? (row + i) * 16 + depth : row * 16 + depth + i] = widen(values[i]);
+        });
   }
   const bool isTurned = instruction.flags & turnedB;
   Matrix(product.descriptorB).forEach(0, columns, isTurned, [&](uint32_t address, uint32_t row, uint32_t depth) {
@@ -140,8 +144,8 @@ void wait(Warp &warp, const Instruction &instruction, uint32_t) {
     if (goesOn || found == warp.accumulators.end())
       continue;
     for (uint32_t sum = 0; sum < product.instruction->count; ++sum)
-      std::memcpy(warp.lanes<float>(warp.block->kernel.lists[product.instruction->list + sum]), &found->second[size_t(sum) * 32],
-                  32 * sizeof(float));
+      std::memcpy(warp.lanes<float>(warp.block->kernel.lists[product.instruction->list + sum]),
+                  &found->second[size_t(sum) * 32], 32 * sizeof(float));
     warp.accumulators.erase(found);
   }
   warp.products.erase(warp.products.begin(), warp.products.begin() + long(done));

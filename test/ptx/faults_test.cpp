@@ -30,7 +30,8 @@ DONE:
   shfl.sync.bfly.b32 %r4, %r2, 1, 31, -1;
   add.s32 %r4, %r4, %r3;
   st.global.b32 [%d2], %r4;
-)", 0, out.address());
+)",
+      0, out.address());
   for (uint32_t lane = 0; lane < 32; ++lane)
     EXPECT_EQ(out[lane], (lane ^ 1) + 0xffffffe0u);
 }
@@ -43,7 +44,8 @@ TEST_F(Faults, AccessesBeyondMemoryNameTheInstruction) {
              {"nobody has written"});
   expectSays(faultOf(std::string(addressOfThread) + "  st.global.v2.b32 [%d2], {%r0, %r0};", 0, out.address()),
              {"lane 1", "beyond a multiple"});
-  expectSays(faultOf(std::string(addressOfThread) + "  st.shared.b32 [%r1+1024], %r0;"), {"lane 0", "beyond the block's 1024"});
+  expectSays(faultOf(std::string(addressOfThread) + "  st.shared.b32 [%r1+1024], %r0;"),
+             {"lane 0", "beyond the block's 1024"});
   expectSays(faultOf(std::string(addressOfThread) + "  ld.shared.b32 %r2, [%r1];"), {"which nobody has written"});
   expectSays(faultOf(std::string(addressOfThread) + "  st.shared.b64 [%r1], %d0;"), {"lane 1", "not aligned"});
 }
@@ -57,26 +59,31 @@ TEST_F(Faults, WarpsThatShareAWordNeedABarrier) {
   for (uint32_t i = 0; i < 64; ++i)
     EXPECT_EQ(out[i], i ^ 32);
   // The other half is written by the other warp: whichever runs first, the second one sees the race.
-  expectSays(faultOf("  setp.eq.b32 %p0, %warp, 1;\n  @%p0 bra END;\n" + write + "END:\n  setp.eq.b32 %p0, %warp, 0;\n  @%p0 bra END2;\n" +
-                         std::string(addressOfThread) + read + "END2:\n",
+  expectSays(faultOf("  setp.eq.b32 %p0, %warp, 1;\n  @%p0 bra END;\n" + write +
+                         "END:\n  setp.eq.b32 %p0, %warp, 0;\n  @%p0 bra END2;\n" + std::string(addressOfThread) +
+                         read + "END2:\n",
                      0, out.address(), 64),
              {"warp 0", "without a barrier"});
   // A barrier of one warp is none for the other.
-  expectSays(faultOf(write + "  add.s32 %r9, %warp, 1;\n  bar.sync %r9, 32;\n  setp.eq.b32 %p0, %warp, 0;\n  @%p0 bra END;\n" + read + "END:\n", 0,
-                     out.address(), 64),
-             {"without a barrier"});
+  expectSays(
+      faultOf(write + "  add.s32 %r9, %warp, 1;\n  bar.sync %r9, 32;\n  setp.eq.b32 %p0, %warp, 0;\n  @%p0 bra END;\n" +
+                  read + "END:\n",
+              0, out.address(), 64),
+      {"without a barrier"});
 }
 
 TEST_F(Faults, LanesThatShareAWordNeedABarrierOfTheWarp) {
   DeviceArray<uint32_t> out(32);
   const std::string write = std::string(addressOfThread) + "  st.shared.b32 [%r1], %t;\n";
-  const std::string read = "  xor.b32 %r2, %r0, 4;\n  add.s32 %r2, %r2, %s;\n  ld.shared.b32 %r3, [%r2];\n  st.global.b32 [%d2], %r3;\n";
+  const std::string read =
+      "  xor.b32 %r2, %r0, 4;\n  add.s32 %r2, %r2, %s;\n  ld.shared.b32 %r3, [%r2];\n  st.global.b32 [%d2], %r3;\n";
   EXPECT_EQ(faultOf(write + "  bar.warp.sync -1;\n" + read, 0, out.address()), "");
   expectSays(faultOf(write + read, 0, out.address()), {"lane 1 wrote without a barrier"});
 }
 
 TEST_F(Faults, WritingWhatAnotherWarpMayStillReadNeedsABarrier) {
-  const std::string begin = std::string(addressOfThread) + "  st.shared.b32 [%r1], %t;\n  bar.sync 0;\n  ld.shared.b32 %r3, [%s];\n";
+  const std::string begin =
+      std::string(addressOfThread) + "  st.shared.b32 [%r1], %t;\n  bar.sync 0;\n  ld.shared.b32 %r3, [%s];\n";
   // The warp that arrives last goes on first: it has read when warp 0 writes.
   const std::string end = "  setp.eq.b32 %p0, %t, 0;\n  @%p0 st.shared.b32 [%s], 5;\n";
   EXPECT_EQ(faultOf(begin + "  bar.sync 0;\n" + end, 0, 0, 64), "");
@@ -85,14 +92,16 @@ TEST_F(Faults, WritingWhatAnotherWarpMayStillReadNeedsABarrier) {
 
 TEST_F(Faults, CopiesMustBeWaitedFor) {
   DeviceArray<uint32_t> in(std::vector<uint32_t>(32, 11)), out(32);
-  const std::string copy = std::string(addressOfThread) + "  cp.async.ca.shared.global [%r1], [%d1], 4;\n  cp.async.commit_group;\n";
+  const std::string copy =
+      std::string(addressOfThread) + "  cp.async.ca.shared.global [%r1], [%d1], 4;\n  cp.async.commit_group;\n";
   const std::string read = "  ld.shared.b32 %r3, [%r1];\n  st.global.b32 [%d2], %r3;\n";
   EXPECT_EQ(faultOf(copy + "  cp.async.wait_group 0;\n" + read, in.address(), out.address()), "");
   EXPECT_EQ(out[31], 11u);
   for (const char *wait : {"", "  cp.async.wait_group 1;\n", "  bar.sync 0;\n"})
     expectSays(faultOf(copy + wait + read, in.address(), out.address()), {"ld.shared.b32", "has not been waited for"});
   // Only the copying thread's wait is none for others.
-  expectSays(faultOf(copy + "  cp.async.wait_group 0;\n  ld.shared.b32 %r3, [%s];\n", in.address(), out.address()), {"lane 0 wrote without a barrier"});
+  expectSays(faultOf(copy + "  cp.async.wait_group 0;\n  ld.shared.b32 %r3, [%s];\n", in.address(), out.address()),
+             {"lane 0 wrote without a barrier"});
 }
 
 TEST_F(Faults, BoxesMustBeWaitedForAndAnOpenBarrierIsADeadlock) {
@@ -103,7 +112,8 @@ TEST_F(Faults, BoxesMustBeWaitedForAndAnOpenBarrierIsADeadlock) {
     return "  setp.eq.b32 %p0, %t, 0;\n  @%p0 mbarrier.init.shared::cta.b64 [%s], 1;\n  bar.sync 0;\n"
            "  @%p0 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%s], " +
            std::to_string(bytes) +
-           ";\n  add.s32 %r0, %s, 1024;\n  @%p0 cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+           ";\n  add.s32 %r0, %s, 1024;\n  @%p0 "
+           "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
            "[%r0], [%map, {0, 0}], [%s];\n";
   };
   const std::string wait = "AGAIN:\n  mbarrier.try_wait.parity.shared::cta.b64 %p1, [%s], 0;\n  @!%p1 bra AGAIN;\n";
@@ -116,9 +126,12 @@ TEST_F(Faults, BoxesMustBeWaitedForAndAnOpenBarrierIsADeadlock) {
 }
 
 TEST_F(Faults, WarpsThatWaitForOneAnotherAreListed) {
-  expectSays(faultOf("  setp.eq.b32 %p0, %warp, 0;\n  @%p0 bra OTHER;\n  bar.sync 1, 64;\n  bra END;\nOTHER:\n  bar.sync 2, 64;\nEND:\n", 0, 0, 64),
+  expectSays(faultOf("  setp.eq.b32 %p0, %warp, 0;\n  @%p0 bra OTHER;\n  bar.sync 1, 64;\n  bra END;\nOTHER:\n  "
+                     "bar.sync 2, 64;\nEND:\n",
+                     0, 0, 64),
              {"deadlock", "warp 0", "warp 1", "barrier 1: 32 of 64 threads", "barrier 2: 32 of 64 threads"});
-  expectSays(faultOf("  setp.eq.b32 %p0, %lane, 0;\n  @%p0 bra OTHER;\n  shfl.sync.bfly.b32 %r0, %t, 1, 31, -1;\n  bra END;\nOTHER:\n"
+  expectSays(faultOf("  setp.eq.b32 %p0, %lane, 0;\n  @%p0 bra OTHER;\n  shfl.sync.bfly.b32 %r0, %t, 1, 31, -1;\n  bra "
+                     "END;\nOTHER:\n"
                      "  shfl.sync.bfly.b32 %r1, %t, 2, 31, -1;\nEND:\n"),
              {"deadlock", "1 lanes", "31 lanes", "for other lanes of the warp"});
   expectSays(faultOf("  bar.sync 1, 32;\n", 0, 0, 64), {""}); // two barriers of one warp each, one after the other

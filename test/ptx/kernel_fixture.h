@@ -38,9 +38,9 @@ private:
 
 class KernelTest : public testing::Test {
 protected:
-  /// Runs `body` in one block. Its parameters are %in, %out (64 bits each) and, where `map` is given, a tensor map at %map;
-  /// %t is the thread's number, %lane its lane, %warp its warp, %s the begin of `shared` bytes (32 bits). Registers %p<16>,
-  /// %h<64>, %r<256>, %d<64> are declared.
+  /// Runs `body` in one block. Its parameters are %in, %out (64 bits each) and, where `map` is given, a tensor map at
+  /// %map; %t is the thread's number, %lane its lane, %warp its warp, %s the begin of `shared` bytes (32 bits).
+  /// Registers %p<16>, %h<64>, %r<256>, %d<64> are declared.
   void run(const std::string &body, uint64_t in, uint64_t out, uint32_t threads = 32, uint32_t shared = 0,
            const TensorMap *map = nullptr) {
     Module module(R"(

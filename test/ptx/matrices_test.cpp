@@ -21,7 +21,8 @@ TEST_F(Matrices, FragmentsOfMmaAreThoseOfTheInstructionSet) {
   std::vector<uint16_t> fragments;
   for (int lane = 0; lane < 32; ++lane) {
     for (int i = 0; i < 8; ++i)
-      fragments.push_back(a[size_t((lane / 4 + ((i / 2) % 2 ? 8 : 0)) * 16 + 2 * (lane % 4) + i % 2 + (i >= 4 ? 8 : 0))]);
+      fragments.push_back(
+          a[size_t((lane / 4 + ((i / 2) % 2 ? 8 : 0)) * 16 + 2 * (lane % 4) + i % 2 + (i >= 4 ? 8 : 0))]);
     for (int i = 0; i < 4; ++i)
       fragments.push_back(b[size_t((2 * (lane % 4) + i % 2 + (i >= 2 ? 8 : 0)) * 8 + lane / 4)]);
   }
@@ -36,7 +37,8 @@ TEST_F(Matrices, FragmentsOfMmaAreThoseOfTheInstructionSet) {
   mov.b32 %r6, 0f3F800000;
   mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%r8, %r9, %r10, %r11}, {%r0, %r1, %r2, %r3}, {%r4, %r5},
     {%r6, %r6, %r6, %r6};
-)" + storeFloats(8, 4), in.address(), out.address());
+)" + storeFloats(8, 4),
+      in.address(), out.address());
   for (int lane = 0; lane < 32; ++lane)
     for (int i = 0; i < 4; ++i) {
       const int row = lane / 4 + (i >= 2 ? 8 : 0), column = 2 * (lane % 4) + i % 2;
@@ -70,7 +72,8 @@ TEST_F(Matrices, Tf32IsMultipliedWithTenBitsOfMantissa) {
   mov.b32 %r6, 0f00000000;
   mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%r8, %r9, %r10, %r11}, {%r0, %r1, %r2, %r3}, {%r4, %r5},
     {%r6, %r6, %r6, %r6};
-)" + storeFloats(8, 4), in.address(), out.address());
+)" + storeFloats(8, 4),
+      in.address(), out.address());
   for (int lane = 0; lane < 32; ++lane)
     for (int i = 0; i < 4; ++i) {
       const int row = lane / 4 + (i >= 2 ? 8 : 0), column = 2 * (lane % 4) + i % 2;
@@ -101,7 +104,8 @@ TEST_F(Matrices, LdmatrixTransposesOnRequestAndStmatrixIsItsInverse) {
   bar.warp.sync -1;
   ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%r8, %r9, %r10, %r11}, [%r20];
   st.global.v4.b32 [%d1+512], {%r8, %r9, %r10, %r11};
-)", in.address(), out.address(), 32, 512);
+)",
+      in.address(), out.address(), 32, 512);
   for (int lane = 0; lane < 32; ++lane)
     for (int number = 0; number < 4; ++number)
       for (int i = 0; i < 2; ++i) {
@@ -132,7 +136,8 @@ std::string loadBoxes(std::initializer_list<std::array<int, 3>> boxes, int boxBy
   setp.eq.b32 %p0, %t, 0;
   @%p0 mbarrier.init.shared::cta.b64 [%s], 1;
   bar.sync 0;
-  @%p0 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%s], )" + std::to_string(boxBytes * int(boxes.size())) + ";\n";
+  @%p0 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%s], )" +
+                     std::to_string(boxBytes * int(boxes.size())) + ";\n";
   for (auto [column, row, place] : boxes)
     text += "  add.s32 %r0, %s, " + std::to_string(place) +
             ";\n  @%p0 cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%map, {" +
@@ -156,11 +161,13 @@ TEST_F(Matrices, BoxesAreSwizzledAndZeroBeyondTheTensor) {
   cvt.u64.u32 %d0, %r1;
   add.s64 %d0, %d0, %out;
   st.global.v4.b32 [%d0], {%r4, %r5, %r6, %r7};
-)", in.address(), out.address(), 128, 4096, &map);
+)",
+      in.address(), out.address(), 128, 4096, &map);
   for (size_t row = 0; row < 16; ++row)
     for (size_t column = 0; column < 64; ++column) {
       const size_t chunk = (column / 8) ^ (row % 8); // sixteen bytes are one chunk
-      EXPECT_EQ(out[row * 64 + chunk * 8 + column % 8], row < 9 ? values[(row + 3) * 64 + column] : 0) << row << ", " << column;
+      EXPECT_EQ(out[row * 64 + chunk * 8 + column % 8], row < 9 ? values[(row + 3) * 64 + column] : 0)
+          << row << ", " << column;
     }
 }
 
@@ -168,7 +175,8 @@ TEST_F(Matrices, BoxesAreSwizzledAndZeroBeyondTheTensor) {
 void expectProduct(const DeviceArray<float> &out, int n, auto expected) {
   for (int thread = 0; thread < 128; ++thread)
     for (int i = 0; i < n / 2; ++i) {
-      const int row = thread / 32 * 16 + thread % 32 / 4 + (i / 2 % 2) * 8, column = i / 4 * 8 + 2 * (thread % 4) + i % 2;
+      const int row = thread / 32 * 16 + thread % 32 / 4 + (i / 2 % 2) * 8,
+                column = i / 4 * 8 + 2 * (thread % 4) + i % 2;
       ASSERT_EQ(out[size_t(thread * (n / 2) + i)], expected(row, column)) << row << ", " << column;
     }
 }
@@ -223,7 +231,8 @@ TEST_F(Matrices, AWarpgroupMultipliesRegistersByATurnedMatrix) {
   add.f32 %r3, %r3, 0f41000000;
   add.f32 %r4, %r4, 0f41000000;
   cvt.rn.bf16x2.f32 %r6, %r4, %r3;
-)" + descriptors + "  wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " + registers(100, 32) +
+)" + descriptors + "  wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " +
+                     registers(100, 32) +
                      ", {%r5, %r5, %r6, %r6}, %d0, 0, 1, 1, 1;\n  wgmma.commit_group.sync.aligned;\n"
                      "  wgmma.wait_group.sync.aligned 0;\n";
   run(body + storeFloats(100, 32), in.address(), out.address(), 128, 20480, &map);

@@ -1,4 +1,5 @@
-// What kernels do, from their PTX, by the emulator (test/ptx/Emulator.h). A Fault is what the runtime then tells its user.
+// What kernels do, from their PTX, by the emulator (test/ptx/Emulator.h). A Fault is what the runtime then tells its
+// user.
 #include "test/ptx/Emulator.h"
 #include "test/runtime/device/cuda/fake_cuda.h"
 

@@ -107,7 +107,7 @@ int cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description, const voi
                     (operation.second == CUBLAS_OP_T ? b.columns : b.rows) == k && from.rows == m;
   if (!fits)
     return 7;
-  if (fakeCuda().leavesOut && double(m) * double(n) * double(k) > 1e9) // the one that measures the device
+  if (double(m) * double(n) * double(k) > 1e11) // the one that measures the device
     return 0;
   enqueueWork(stream, [=] {
     std::vector<double> left(m * k), sums(m); // left: the first operand, its rows next to each other

@@ -1,8 +1,8 @@
 // The fake driver: a library that has libcuda's and cuBLASLt's functions and no GPU behind them (fake_driver.cpp,
 // fake_cublaslt.cpp). Device memory is memory of the host; work queued in a stream is done when somebody waits for it,
-// in order, so that what reads too early reads something old. What kernels do, another file says (fakeKernel): either it
-// knows those of the sample program (test/codegen/GpuSample.h) by name (fake_kernels.cpp), or it emulates every PTX
-// (emulated_kernels.cpp), and then nothing is left out.
+// in order, so that what reads too early reads something old. What kernels do, another file says (fakeKernel): either
+// it knows those of the sample program (test/codegen/GpuSample.h) by name (fake_kernels.cpp), or it emulates every PTX
+// (emulated_kernels.cpp). Products too large for the host (they are there to measure a device) are left out.
 //
 // CAA_FAKE_CUDA sets what it is like, in words: "capability=75 version=11080 devices=2 memory=BYTES others=BYTES
 // multiprocessors=4 fail=cuModuleLoadDataEx:222 fault=embed log=FILE". `others` is held by another process; `fail` lets
@@ -27,7 +27,6 @@ struct FakeCuda {
   int64_t allocated = 0;
   int broken = 0;       // the code of a fault, after which everything fails
   std::string said;     // what a fault is, in words
-  bool leavesOut = true; // products too large for the host (they are there to measure a device)
 
   /// Notes a call; what it returns is not 0 if the call is to fail.
   int call(const std::string &function, const std::string &arguments = "");

@@ -138,7 +138,7 @@ void enqueueWork(void *handle, Work work) {
 using namespace caa::test;
 
 #define CALL(...)                                                                                                      \
-  if (int code = fakeCuda().call(__func__ __VA_OPT__(,) __VA_ARGS__))                                                           \
+  if (int code = fakeCuda().call(__func__ __VA_OPT__(, ) __VA_ARGS__))                                                 \
   return code
 
 extern "C" {
