@@ -3,16 +3,19 @@
 Queries and keys come from a grid on which every score is exact in any order of summation, so that both sides select the
 same keys; rows whose threshold has a near neighbour that is no tie are drawn again, and widths stay clear of integers.
 """
+import functools
+import os
+import tempfile
 import unittest
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-jax.config.update("jax_enable_x64", True)
-
-from harness import MODELS, ModelTest, check, grid  # noqa: E402
-from reference import attentions  # noqa: E402
+from harness import MODELS, ModelTest, check, grid
+from programs import SEED
+from reference import attentions
+from reference.definition import Definition
 
 HEADS, KV_HEADS, WIDTH, DIM = 4, 2, 16, 64
 LENGTHS = (1, 2, 17, 255, 256, 257, 511, 513, 1000, 1024, 2048)
@@ -59,60 +62,55 @@ def draw(generator, length, rows=2):
     return ({n: v.astype(np.float32)[None] for n, v in inputs.items()}, {n: w.astype(np.float32) for n, w in weights.items()})
 
 
-def reference(inputs, parameters, cfg, d_out, attention=attentions.caa):
-    """Output and gradients of every input and parameter in float64."""
-    inputs = {n: jnp.asarray(v[0], jnp.float64) for n, v in inputs.items()}
-    parameters = {n: jnp.asarray(w, jnp.float64) for n, w in parameters.items()}
+@functools.cache  # so that JAX compiles it once for a length
+def with_gradients(attention):
+    """Output and gradients of every input and parameter of one row."""
+    def run(inputs, parameters, d_out):
+        out, pull = jax.vjp(lambda inputs, parameters: attention(parameters, cfg={}, **inputs), inputs, parameters)
+        d_inputs, d_parameters = pull(d_out)
+        return {"out": out, **{"d_" + n: d for n, d in (d_inputs | d_parameters).items()}}
 
-    def run(inputs, parameters):
-        return attention(parameters, cfg=cfg, **inputs)
+    return run
 
-    def gradients(inputs, parameters, d_out):
-        out, pull = jax.vjp(run, inputs, parameters)
-        return out, pull(d_out)
 
-    out, (d_inputs, d_parameters) = jax.jit(gradients)(inputs, parameters, jnp.asarray(d_out, jnp.float64))
-    return np.asarray(out), {**d_inputs, **d_parameters}
+def setUpModule():
+    """One library serves several tests."""
+    folder = tempfile.TemporaryDirectory(prefix="caa-e2e-")
+    unittest.addModuleCleanup(folder.cleanup)
+    os.environ.setdefault("CAA_LIBRARIES", folder.name)
 
 
 class ContextAdaptiveAttention(ModelTest):
-    def compare(self, library, inputs, parameters, cfg, what, limit=1e-5, attention=attentions.caa, name="caa"):
-        generator = np.random.default_rng()
-        length = inputs["q"].shape[1]
-        d_out = generator.normal(size=(length, HEADS, WIDTH)).astype(np.float32)
-        found = self.call(library, name, inputs | parameters, {"out": d_out[None]})
-        out, gradients = reference(inputs, parameters, cfg, d_out, attention)
-        check(found["out"][0], out, limit, f"{what}: out")
-        scale = np.linalg.norm(d_out) * np.linalg.norm(out)
-        for tensor, gradient in gradients.items():
-            value = inputs.get(tensor, parameters.get(tensor))
-            actual = found["d_" + tensor]
-            actual = actual[0] if tensor in inputs else actual
-            # A gradient that cancels is compared with its natural size; no other is held to less than a thousandth of that.
-            natural = scale / max(np.linalg.norm(value), 1e-9)
-            natural *= 1 if np.linalg.norm(gradient) < 1e-4 * natural else 1e-3
-            check(actual, gradient, limit, f"{what}: gradient of {tensor}", natural)
+    def setUp(self):
+        super().setUp()
+        self.generator = np.random.default_rng(SEED)
+
+    def compare(self, library, inputs, parameters, what, attention=attentions.caa):
+        d_out = self.generator.normal(size=(inputs["q"].shape[1], HEADS, WIDTH)).astype(np.float32)
+        found = self.call(library, "caa", inputs | parameters, {"out": d_out[None]})
+        expected = Definition(with_gradients(attention), {n: v[0] for n, v in inputs.items()}, parameters, d_out)
+        self.assertEqual(set(found), set(expected.results))
+        for tensor, value in expected.results.items():
+            expected.check(tensor, found[tensor].reshape(value.shape), f"{what}: {tensor}")
 
     def test_forward_and_all_gradients_at_every_length(self):
         library = self.compile("qwen_caa", exports=EXPORT)
-        generator = np.random.default_rng()
         for length in LENGTHS:
-            inputs, parameters = draw(generator, length)
-            self.compare(library, inputs, parameters, {}, f"length {length}")
+            inputs, parameters = draw(self.generator, length)
+            self.compare(library, inputs, parameters, f"length {length}")
 
     def test_at_the_start_of_training_every_row_sits_on_the_kinks(self):
         library = self.compile("qwen_caa", exports=EXPORT)
-        inputs, parameters = draw(np.random.default_rng(), 600)
+        inputs, parameters = draw(self.generator, 600)
         parameters["gate_out.weight"] *= 0
         parameters["gate_out.bias"] *= 0
-        self.compare(library, inputs, parameters, {}, "w = 384")
+        self.compare(library, inputs, parameters, "w = 384")
 
     def test_ties_sorted_scores_a_huge_score_and_negative_zero(self):
         library = self.compile("qwen_caa", exports=EXPORT)
-        generator = np.random.default_rng()
         length = 300
         for kind in ("ties", "rising", "falling", "huge", "zeros"):
-            inputs, parameters = draw(generator, length)
+            inputs, parameters = draw(self.generator, length)
             q, k = inputs["q"], inputs["k"]
             if kind == "ties":
                 k[:] = k[:, :1]
@@ -128,11 +126,11 @@ class ContextAdaptiveAttention(ModelTest):
                 q[..., 0] = -0.0
                 q[..., 1:] = 0
                 k[:, ::2] *= -1
-            self.compare(library, inputs, parameters, {}, kind)
+            self.compare(library, inputs, parameters, kind)
 
     def test_gate_one_is_the_window_gate_zero_is_top_k_large_c_is_dense(self):
         source = (MODELS / "qwen_caa.mdl").read_text()
-        inputs, parameters = draw(np.random.default_rng(), 700)
+        inputs, parameters = draw(self.generator, 700)
         zero, one = source.replace("g = sigmoid(softcap(zg, 8))", "g = 0 * zg"), source.replace("g = sigmoid(softcap(zg, 8))", "g = 0 * zg + 1")
         self.assertNotEqual(source, zero)
 
@@ -149,13 +147,13 @@ class ContextAdaptiveAttention(ModelTest):
         def plain(p, q, k, v, x, cfg):
             return attentions.dense(p, q, k, v)
 
-        self.compare(self.compile(one, exports=EXPORT), inputs, parameters, {}, "g = 1", attention=window)
-        self.compare(self.compile(zero, exports=EXPORT), inputs, parameters, {}, "g = 0", attention=selected)
-        self.compare(self.compile(zero, ["caa.c=1000"], exports=EXPORT), inputs, parameters, {}, "c large", attention=plain)
+        self.compare(self.compile(one, exports=EXPORT), inputs, parameters, "g = 1", attention=window)
+        self.compare(self.compile(zero, exports=EXPORT), inputs, parameters, "g = 0", attention=selected)
+        self.compare(self.compile(zero, ["caa.c=1000"], exports=EXPORT), inputs, parameters, "c large", attention=plain)
 
     def test_a_prefix_sees_no_later_token(self):
         library = self.compile("qwen_caa", exports=EXPORT)
-        inputs, parameters = draw(np.random.default_rng(), 700)
+        inputs, parameters = draw(self.generator, 700)
         whole = self.call(library, "caa", inputs | parameters)["out"]
         for length in (1, 63, 64, 65, 300, 699):
             part = self.call(library, "caa", {n: v[:, :length] for n, v in inputs.items()} | parameters)["out"]
@@ -172,10 +170,9 @@ attention chosen(q, k, v) {
 }
 model with_chosen = qwen3(mix = chosen)
 """, ["vocab=64", "dim=64", "layers=1"], [("chosen", {"q": f"1x{WIDTH}", "k": f"1x{WIDTH}", "v": f"1x{length}"})])
-        generator = np.random.default_rng()
         identity = np.eye(length, dtype=np.float32)[None]
         for _ in range(5):
-            q, k = (generator.normal(size=(1, length, WIDTH)).astype(np.float32) for _ in "qk")
+            q, k = (self.generator.normal(size=(1, length, WIDTH)).astype(np.float32) for _ in "qk")
             found = self.call(library, "chosen", {"q": q, "k": k, "v": identity}, {"out": identity})
             forward, backward = found["out"][0] > 0, found["d_v"][0].T > 0
             self.assertGreater(forward.sum(), length)

@@ -15,7 +15,7 @@ import unittest
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from programs import BIN, FolderTest, run
+from programs import BIN, SEED, FolderTest, run
 
 BUILT = os.environ["CAA_PARQUET"] == "1"
 
@@ -39,7 +39,7 @@ def fineweb(texts):
 class ParquetTest(FolderTest):
     def setUp(self):
         super().setUp()
-        rng = self.rng = random.Random()
+        rng = self.rng = random.Random(SEED)
         words = ["".join(rng.choice("abcdefgh éß東") for _ in range(rng.randint(1, 8))) for _ in range(300)]
         self.texts = [" ".join(rng.choice(words) for _ in range(rng.randint(1, 90))) + str(i) for i in range(1000)]
         self.tokenizer = self.folder / "tokenizer.json"

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
-from programs import BIN, FolderTest, run
+from programs import BIN, SEED, FolderTest, run
 
 SPLITS = ["train", "val", "test"]
 
@@ -44,7 +44,7 @@ def read_split(folder, split):
 class PrepareTest(FolderTest):
     def setUp(self):
         super().setUp()
-        rng = self.rng = random.Random()
+        rng = self.rng = random.Random(SEED)
         words = ["".join(rng.choice("abcdefgh éß東") for _ in range(rng.randint(1, 8))) for _ in range(300)]
         words.append("<|endoftext|>")  # a document cannot end itself
         self.documents = [" ".join(rng.choice(words) for _ in range(rng.randint(1, 60))) or "x" for _ in range(400)]

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from programs import FolderTest, run
+from programs import SEED, FolderTest, run
 
 
 class Page(html.parser.HTMLParser):
@@ -40,7 +40,7 @@ class Page(html.parser.HTMLParser):
 
 class ReportTest(FolderTest):
     def test_tensorboard_reads_our_events(self):
-        rng = random.Random()
+        rng = random.Random(SEED)
         rows = [{"tag": tag, "step": step, "value": rng.gauss(0, 10.0 ** rng.randint(-20, 20))}
                 for step in [0, 1, 2, 127, 128, 300, 2**31, 2**40] for tag in ["train/loss", "val/größe"]]
         rows.append({"tag": "sample", "step": 5, "text": "In the beginning\n" * 50})

@@ -6,7 +6,7 @@ import unittest
 from safetensors.numpy import load_file
 
 from harness import ModelTest
-from programs import run
+from programs import SEED, run
 
 SIZES = ["vocab=300", "dim=32", "layers=2", "heads=2", "kv_heads=1", "ffn=48", "context=32", "train.batch=4", "train.steps=400",
          "train.optimizer.lr=3e-3", "train.schedule=cosine(warmup = 20)"]
@@ -14,7 +14,7 @@ SIZES = ["vocab=300", "dim=32", "layers=2", "heads=2", "kv_heads=1", "ffn=48", "
 
 class ResumeTest(ModelTest):
     def prepare(self):
-        rng = random.Random()
+        rng = random.Random(SEED)
         words = ["".join(rng.choice("abcdefgh") for _ in range(rng.randint(1, 7))) for _ in range(60)]
         documents = [" ".join(rng.choice(words) for _ in range(rng.randint(30, 100))) for _ in range(150)]
         (self.folder / "text.txt").write_text("\n\n".join(documents))

@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from programs import FolderTest, run
+from programs import SEED, FolderTest, run
 
 DTYPES = [np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.float16, np.uint32, np.int32, np.float32, np.uint64,
           np.int64, np.float64, ml_dtypes.bfloat16]
@@ -26,7 +26,7 @@ def random_tensors(rng):
 
 class SafetensorsTest(FolderTest):
     def test_a_copy_by_our_reader_and_writer_holds_the_same_bits(self):
-        tensors = random_tensors(np.random.default_rng())
+        tensors = random_tensors(np.random.default_rng(SEED))
         metadata = {"format": "pt", "note": "a \"quoted\" line\nand ü"}
         save_file(tensors, self.folder / "theirs.safetensors", metadata=metadata)
         run("safetensors_copy", self.folder / "theirs.safetensors", self.folder / "ours.safetensors")
@@ -40,7 +40,7 @@ class SafetensorsTest(FolderTest):
             self.assertEqual(file.metadata(), metadata)
 
     def test_shards_with_an_index_are_read_as_one(self):
-        rng = np.random.default_rng()
+        rng = np.random.default_rng(SEED)
         shards = {f"model-0000{i}-of-00003.safetensors": {f"t{i}.{j}": rng.standard_normal((i, j)).astype(np.float32)
                                                           for j in range(1, 5)} for i in range(1, 4)}
         for name, tensors in shards.items():

@@ -8,7 +8,7 @@ import unittest
 import tiktoken
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from programs import FolderTest, run
+from programs import SEED, FolderTest, run
 from tokenizer_test import QWEN, corpus, hostile_texts
 
 GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
@@ -47,7 +47,7 @@ def wild_ranks(rng, size, lines):
 class TiktokenTest(FolderTest):
     def setUp(self):
         super().setUp()
-        self.rng = random.Random()
+        self.rng = random.Random(SEED)
         self.lines = corpus(self.rng)
 
     def write(self, ranks, name="t.tiktoken"):

@@ -11,7 +11,7 @@ import unittest
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from programs import FolderTest, run
+from programs import SEED, FolderTest, run
 
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
         r"|\s+(?!\S)|\s+")
@@ -74,7 +74,7 @@ def library_tokenizer(lines, pre_tokenizer, normalizer=None, ignore_merges=False
 class TokenizerTest(FolderTest):
     def setUp(self):
         super().setUp()
-        self.rng = random.Random()
+        self.rng = random.Random(SEED)
         self.lines = corpus(self.rng)
 
     def expect_equal(self, path, texts, *loose):

@@ -15,7 +15,7 @@ import unittest
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from programs import BIN, FolderTest, run
+from programs import BIN, SEED, FolderTest, run
 
 SAMPLE = BIN.parent / "test" / "sample.so"
 LENGTH, VOCAB = 64, 512
@@ -61,7 +61,7 @@ def adamw(weights, batches, lr, steps, warmup=0, beta1=0.9, beta2=0.95, eps=1e-8
 class TrainTest(FolderTest):
     def setUp(self):
         super().setUp()
-        self.rng = np.random.default_rng()
+        self.rng = np.random.default_rng(SEED)
         self.weights = {name: self.rng.normal(size=shape).astype(np.float32) * 0.4 for name, shape in SHAPES.items()}
         save_file(self.weights, self.folder / "w.safetensors")
 
@@ -121,12 +121,14 @@ class TrainTest(FolderTest):
 
     def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(self):
         self.tokens(9 * LENGTH)
-        common = ["--tokens", "t.bin", "--steps", 3000, "--set", "train.batch=4", "--checkpoint-every", 0, "--threads", 1]
+        steps = 10**6  # more than it can make before the signal, however late that comes
+        common = ["--tokens", "t.bin", "--steps", steps, "--set", "train.batch=4", "--checkpoint-every", 0, "--threads", 1]
         for number, sent in enumerate((signal.SIGINT, signal.SIGTERM)):
             name = f"stopped{number}"
             process = subprocess.Popen([BIN / "caa-run", "train", SAMPLE, *map(str, common), "--run", name], cwd=self.folder,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            while not (self.folder / name / "log.jsonl").exists() or len(self.log(name)) < 20:
+            log = self.folder / name / "log.jsonl"
+            while not log.exists() or log.read_text().count("\n") < 20:
                 time.sleep(0.01)
             process.send_signal(sent)
             _, errors = process.communicate(timeout=60)
@@ -134,7 +136,7 @@ class TrainTest(FolderTest):
             self.assertIn("--resume", errors)
             state = json.loads((self.folder / name / "last" / "state.json").read_text())
             self.assertEqual(state["step"], self.log(name)[-1]["step"])
-            self.assertLess(state["step"], 3000)
+            self.assertLess(state["step"], steps)
 
     def test_kill_9_at_any_instant_leaves_a_run_that_goes_on_to_the_same_bits(self):
         self.tokens(9 * LENGTH)
@@ -184,7 +186,7 @@ class TrainTest(FolderTest):
 
     def prepare(self):
         """A prepared folder of made-up text, `self.folder/text`."""
-        rng = random.Random()
+        rng = random.Random(SEED)
         words = ["".join(rng.choice("abcdefghij é") for _ in range(rng.randint(1, 8))) for _ in range(200)]
         documents = [" ".join(rng.choice(words) for _ in range(rng.randint(50, 200))) for _ in range(200)]
         (self.folder / "text.txt").write_text("\n\n".join(documents))

@@ -7,65 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from harness import ModelTest, grid, sketch
-from programs import SEED
+from attention_case import DIM, HEADS, KV_HEADS, WIDTH, AttentionTest, clear_widths, sigmoid
+from harness import grid, sketch
 from reference import attentions
-from reference.definition import Definition
 
-HEADS, KV_HEADS, WIDTH, DIM = 4, 2, 16, 24
-LENGTHS = (1, 2, 33, 130)
-VECTORS = {"q": (HEADS, WIDTH), "k": (KV_HEADS, WIDTH), "v": (KV_HEADS, WIDTH), "x": (1, DIM),
-           "plain_q": (HEADS, WIDTH), "plain_k": (KV_HEADS, WIDTH)}
+LENGTHS = (130, 33, 2, 1)
 
 
-def definition(function, inputs, parameters, integers, cfg, d_out, d_losses):
-    """Output, losses and gradients of one row."""
-    def run(inputs, parameters):
-        given = {n: v[:, 0] if n == "x" else v for n, v in inputs.items()}
-        result = function(p=parameters, layer=cfg.get("layer", 0), cfg=cfg, **given, **integers)
-        return result if isinstance(result, tuple) else (result, {})
-
-    def all_of_it(inputs, parameters, d_out, d_losses):
-        (out, losses), pull = jax.vjp(run, inputs, parameters)
-        d_inputs, d_parameters = pull((d_out, d_losses))
-        return {"out": out, **losses, **{"d_" + n: g for n, g in (d_inputs | d_parameters).items()}}
-
-    return Definition(all_of_it, inputs, parameters, d_out, d_losses)
-
-
-class Variants(ModelTest):
-    def compare(self, model, vectors, parameters=None, cfg=None, function=None, name=None, losses=(), reads=(), lengths=LENGTHS,
-                draw=None, sets=()):
-        """`parameters`: shapes by short names. `cfg`: constants, of the attention `name` where they do not say whose they are. `reads`: which
-        of tokens, doc and position the attention reads."""
-        name, cfg, parameters = name or model, cfg or {}, parameters or {}
-        sets = ["layers=1", "vocab=64", "ffn=32", *sets, *(f"{n if '.' in n else name + '.' + n}={v}".replace("True", "true").replace("False", "false")
-                                                         for n, v in cfg.items())]
-        generator = np.random.default_rng(SEED)
-        library = self.compile(model, sets, [(name, {n: "{}x{}".format(*VECTORS[n]) for n in vectors})])
-        for length in lengths:
-            inputs = {n: generator.normal(size=(length, *VECTORS[n])).astype(np.float32) for n in vectors}
-            values = {n: (generator.normal(size=shape) * 0.3).astype(np.float32) for n, shape in parameters.items()}
-            if draw:
-                draw(generator, inputs, values)
-            integers = {"tokens": generator.integers(0, 6, length), "doc": np.cumsum(generator.random(length) < 0.1),
-                        "position": np.zeros(length, int)}
-            d_out = generator.normal(size=(length, HEADS, WIDTH)).astype(np.float32)
-            d_losses = {n: np.float32(generator.normal()) for n in losses}
-            expected = definition(function or getattr(attentions, name), inputs, values, integers, cfg, d_out, d_losses)
-            given = {n: v[None] for n, v in inputs.items()} | values
-            given |= {n: v[None, :, None, None] for n, v in integers.items() if n in reads}
-            gradients = {"out": d_out[None], **{n: np.reshape(v, (1,)) for n, v in d_losses.items()}}
-            for oracle in (False, True):
-                found = self.call(library, name, given, gradients, oracle=oracle)
-                self.assertEqual(set(found), set(expected.results))
-                for tensor, value in expected.results.items():
-                    expected.check(tensor, found[tensor].reshape(value.shape),
-                                   f"{name}, length {length}, {'interpreter' if oracle else 'compiled'}: {tensor}", 2e-7 if oracle else 1e-5)
+class Variants(AttentionTest):
+    lengths = LENGTHS
 
     def test_adaptive_span_with_its_loss(self):
-        def draw(generator, inputs, values):  # spans between tokens: a kink of the soft edge lies at each integer
-            values["z"] = (generator.integers(0, 24, (HEADS, 1)) / 24 + 0.3 / 24).astype(np.float32)
+        def draw(inputs, values):  # spans between tokens: a kink of the soft edge lies at each integer
+            values["z"] = (self.generator.integers(0, 24, (HEADS, 1)) / 24 + 0.3 / 24).astype(np.float32)
 
         self.compare("adaptive_span", "qkv", {"z": (HEADS, 1)}, {"adaptive_span.reach": 24, "adaptive_span.ramp": 5, "adaptive_span.price": 0.5},
                      losses=["span"], draw=draw)
@@ -120,12 +74,15 @@ model with_drawn = qwen3(mix = drawn)
             out = attentions.mixed(attentions.weights(attentions.scores(q, k) / 4, lucky | np.eye(len(q), dtype=bool)), v, HEADS)
             return (n / (1 + attentions.random(i[:, None], head)))[..., None] * out
 
-        self.compare(text, "qkvx", {"reach.weight": (HEADS, DIM)}, name="drawn", function=drawn)
+        def draw(inputs, values):
+            clear_widths(self.generator, inputs["x"], lambda x: 9 * sigmoid(x @ values["reach.weight"].T))
 
-    def exact(self, generator, inputs, values):
+        self.compare(text, "qkvx", {"reach.weight": (HEADS, DIM)}, name="drawn", function=drawn, draw=draw)
+
+    def exact(self, inputs, values):
         """Queries and keys on a grid where every score is exact in any order of summation, so that all sides choose the same."""
         for name in set(inputs) & {"q", "k", "plain_q", "plain_k"}:
-            inputs[name] = grid(generator, inputs[name].shape).astype(np.float32)
+            inputs[name] = grid(self.generator, inputs[name].shape).astype(np.float32)
 
     def test_moba(self):
         for n, picks, lengths in ((16, 3, LENGTHS), (5, 2, (65,)), (48, 1, (130,))):
@@ -193,7 +150,6 @@ model with_chosen = qwen3(mix = chosen)
         """With v the identity, out is the matrix of weights and d_v its transpose as the backward computes it."""
         length = 200
         identity = np.broadcast_to(np.eye(length, dtype=np.float32)[:, None], (length, 1, length))[None]
-        generator = np.random.default_rng(SEED)
         for how in ("by = s, unit = 8, reduce = max", "by = s, unit = 24, reduce = sum", "by = s, unit = 12, reduce = mean",
                     "by = dot(q[i], pool(k, 16, by = mean)[j]), always = i - j < 3"):
             library = self.compile(f"""use "qwen3.mdl"
@@ -203,7 +159,7 @@ attention chosen(q, k, v) {{
 }}
 model with_chosen = qwen3(mix = chosen)
 """, ["vocab=64", "layers=1", "ffn=32"], [("chosen", {"q": f"1x{WIDTH}", "k": f"1x{WIDTH}", "v": f"1x{length}"})])
-            q, k = (generator.normal(size=(1, length, 1, WIDTH)).astype(np.float32) for _ in "qk")
+            q, k = (self.generator.normal(size=(1, length, 1, WIDTH)).astype(np.float32) for _ in "qk")
             found = self.call(library, "chosen", {"q": q, "k": k, "v": identity}, {"out": identity})
             forward, backward = found["out"].reshape(length, length) > 0, found["d_v"].reshape(length, length).T > 0
             self.assertGreater(forward.sum(), length)
@@ -214,10 +170,10 @@ model with_chosen = qwen3(mix = chosen)
         own = {"far_k_proj.weight": (KV_HEADS * WIDTH, DIM), "far_v_proj.weight": (KV_HEADS * WIDTH, DIM), "far_k_norm.weight": (WIDTH,)}
         norms = {"near_norm.weight": (WIDTH,), "far_norm.weight": (WIDTH,)}
 
-        def draw(generator, inputs, values):  # widths stay away from integers, where the edge has kinks; positions do not turn
-            self.exact(generator, inputs, values)
+        def draw(inputs, values):  # widths stay away from integers, where the edge has kinks; positions do not turn
+            self.exact(inputs, values)
             values["gate_out.weight"][1::2] = 0
-            width = generator.integers(7, 20, HEADS) + 0.4
+            width = self.generator.integers(7, 20, HEADS) + 0.4
             values["gate_out.bias"][1::2] = -np.log(14 / (width - 6) - 1)
 
         for more, extra in (({}, {}), ({"overlap": False}, {}), ({"unit": 8}, {}), ({"unit": 8, "overlap": False}, {}),

@@ -19,11 +19,12 @@ class Definition:
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, jax.tree.map(in_float64, arguments)
         self.results = {name: np.asarray(value) for name, value in jax.jit(function)(*self.arguments).items()}
-        self.plain = None
+        self.plain = {}
 
     def check(self, name, actual, what, limit=1e-5):
         """Asserts that the norm of the error is at most `limit` times that of the result, or at most four times that of a plain
-        evaluation in float32. What cancels has errors beside which little remains; the second limit is for that, and evaluated on demand.
+        evaluation in float32. What cancels has errors beside which little remains; the second limit is for that, and evaluated on demand:
+        a few times, and some more before anything is found wrong (a selection may hang on a rounding that is rarely drawn).
         """
         exact, actual = self.results[name], np.asarray(actual, np.float64)
         assert actual.shape == exact.shape, (what, actual.shape, exact.shape)
@@ -31,7 +32,11 @@ class Definition:
         error, size = np.linalg.norm(actual - exact), np.linalg.norm(exact)
         if error <= limit * size:
             return
-        if self.plain is None:
-            self.plain = float32_errors(self.function, self.arguments)
-        assert error <= 4 * self.plain[name], (f"{what}: an error of norm {error:.3g} in {size:.3g}, more than {limit:.3g} of that and more than "
-                                               f"four times {self.plain[name]:.3g} as of plain float32")
+        for draws in (8, 50):
+            if draws not in self.plain:
+                self.plain[draws] = float32_errors(self.function, self.arguments, self.results, draws)
+            plain = self.plain[draws][name]
+            if error <= 4 * plain:
+                return
+        raise AssertionError(f"{what}: an error of norm {error:.3g} in {size:.3g}, more than {limit:.3g} of that and more than four times "
+                             f"{plain:.3g} as of plain float32")
