@@ -1,5 +1,6 @@
 // The kernels of the *.mlir files here, run by the interpreter against the attends of the same names in attends.mlir.
 #include "test/passes/LowerAttend/AttendFixture.h"
+#include "test/seed.h"
 
 #include <filesystem>
 
@@ -11,7 +12,7 @@ namespace {
 class TileKernels : public AttendFixture {};
 
 TEST_F(TileKernels, ComputeWhatTheirAttendsDefine) {
-  unsigned seed = std::random_device()(), kernels = 0;
+  unsigned seed = testSeed(), kernels = 0;
   for (const auto &entry : std::filesystem::directory_iterator(CAA_TEST_TILE)) {
     if (entry.path().extension() != ".mlir")
       continue;

@@ -5,6 +5,7 @@
 #include "runtime/data/character_class.h"
 #include "runtime/data/piece_cache.h"
 #include "runtime/data/splitter.h"
+#include "test/seed.h"
 
 #include <gtest/gtest.h>
 #include <map>
@@ -46,7 +47,7 @@ TEST(Scanner, CutsRandomTextAsTheRegularExpressionDoes) {
       "\x01",    "\x7f",   "\u1c89", "\U00013460", "\U00010d40", "\U0010ffff", "\u212a",  "l",          "L",
       "e",       "E",      "d",      "m",          "t",          "k"};
   hostile.emplace_back(1, '\0');
-  std::mt19937 random(std::random_device{}());
+  std::mt19937 random(testSeed());
   for (std::string_view pattern : patterns) {
     std::vector<std::string> texts;
     for (int i = 0; i < 20'000; ++i) {
@@ -88,7 +89,7 @@ TEST(CharacterClasses, OfAsciiAreTheSameInBothTables) {
 }
 
 TEST(PieceCache, GivesThePiecesOwnTokensOrNothing) {
-  std::mt19937 random(std::random_device{}());
+  std::mt19937 random(testSeed());
   PieceCache cache;
   std::map<std::string, std::vector<int32_t>> all;
   auto randomPiece = [&] {

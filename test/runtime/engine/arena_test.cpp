@@ -1,6 +1,8 @@
 // The arena planner on random lifetimes.
 #include "runtime/engine/arena.h"
 
+#include "test/seed.h"
+
 #include <algorithm>
 #include <gtest/gtest.h>
 #include <limits>
@@ -10,7 +12,7 @@ namespace caa {
 namespace {
 
 TEST(Arena, BuffersThatLiveTogetherNeverShareBytes) {
-  std::mt19937_64 random(std::random_device{}());
+  std::mt19937_64 random(testSeed());
   for (int round = 0; round < 50; ++round) {
     std::vector<Lifetime> lives(1 + random() % 120);
     for (Lifetime &life : lives) {

@@ -1,6 +1,8 @@
 // The executor on the sample's entries, against the formulas in float64.
 #include "runtime/engine/executor.h"
 
+#include "test/seed.h"
+
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
@@ -39,7 +41,7 @@ protected:
     }
   }
 
-  std::mt19937 random{std::random_device{}()};
+  std::mt19937 random{testSeed()};
   Library library;
   int64_t elements;
   std::vector<float> parameters;

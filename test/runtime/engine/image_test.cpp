@@ -6,6 +6,7 @@
 #include "runtime/engine/executor.h"
 #include "runtime/engine/image_check.h"
 #include "test/runtime/temporary_folder.h"
+#include "test/seed.h"
 
 #include <cstring>
 #include <fstream>
@@ -58,7 +59,7 @@ TEST_F(SampleFile, Opens) {
 }
 
 TEST_F(SampleFile, WithAnyBitFlippedIsRefusedByName) {
-  std::mt19937_64 random(std::random_device{}());
+  std::mt19937_64 random(testSeed());
   std::vector<size_t> positions = {0, 4, 40, 63, good.size() - 1};
   for (int i = 0; i < 150; ++i)
     positions.push_back(random() % good.size());
@@ -85,7 +86,7 @@ TEST_F(SampleFile, CutOffAnywhereIsRefused) {
 
 // Whoever can make a seal can write any table: every record is checked, so that planning stays inside of the image.
 TEST_F(SampleFile, WithEvilTablesUnderAGoodSealIsRefusedOrHarmless) {
-  std::mt19937_64 random(std::random_device{}());
+  std::mt19937_64 random(testSeed());
   auto [offset, size] = section(".caa.image");
   int refused = 0;
   const int rounds = 2000;

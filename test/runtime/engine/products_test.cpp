@@ -2,6 +2,7 @@
 #include "runtime/engine/products.h"
 
 #include "runtime/base/signals.h"
+#include "test/seed.h"
 
 #include <algorithm>
 #include <atomic>
@@ -28,7 +29,7 @@ class Products : public testing::TestWithParam<Case> {};
 
 TEST_P(Products, AgreeWithAFloat64Sum) {
   auto [m, n, k] = GetParam();
-  std::mt19937 random(std::random_device{}());
+  std::mt19937 random(testSeed());
   std::normal_distribution<float> normal;
   for (unsigned count : {1u, 2u, 3u}) {
     Threads threads(count);

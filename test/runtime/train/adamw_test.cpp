@@ -1,6 +1,8 @@
 // The optimizer against its formula in float64: groups, clips, decay, bounds, several steps, any number of threads.
 #include "runtime/train/adamw.h"
 
+#include "test/seed.h"
+
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -14,7 +16,7 @@ class Optimizer : public testing::Test {
 protected:
   Image image = *Image::open(CAA_SAMPLE_SO); // table (no decay), first.weight (bounded), head.weight (group "gate")
   TrainSettings settings;
-  std::mt19937_64 random{std::random_device{}()};
+  std::mt19937_64 random{testSeed()};
 
   void fill(const ParameterArena &arena, double deviation) {
     std::normal_distribution<float> normal(0, float(deviation));

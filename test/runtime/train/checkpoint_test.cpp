@@ -2,6 +2,7 @@
 #include "runtime/train/checkpoint.h"
 
 #include "test/runtime/temporary_folder.h"
+#include "test/seed.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -79,7 +80,7 @@ TEST_F(Checkpoints, TheNewestAreKeptAndLastPointsAtTheNewest) {
 
 TEST_F(Checkpoints, AnyFlippedBitOrMissingByteIsRefusedByTheFilesName) {
   Path checkpoint = save(7);
-  std::mt19937_64 random(std::random_device{}());
+  std::mt19937_64 random(testSeed());
   for (const auto &entry : fs::directory_iterator(checkpoint)) {
     auto good = *readFile(entry.path());
     for (int round = 0; round < 40; ++round) {

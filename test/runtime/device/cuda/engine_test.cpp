@@ -3,6 +3,7 @@
 #include "runtime/engine/executor.h"
 #include "runtime/store/dtype.h"
 #include "test/runtime/device/cuda/fake_setting.h"
+#include "test/seed.h"
 
 #include <cmath>
 #include <random>
@@ -74,7 +75,7 @@ protected:
       ASSERT_NEAR(ours.gradients[i], theirs.gradients[i], 1e-5 * scale) << batch << " x " << length << ", " << i;
   }
 
-  std::mt19937 random{std::random_device{}()};
+  std::mt19937 random{testSeed()};
   Image image;
   Library library;
   int64_t elements;

@@ -1,6 +1,7 @@
 // Training steps on a GPU (the fake one) beside the processor's.
 #include "runtime/train/stepper.h"
 #include "test/runtime/device/cuda/fake_setting.h"
+#include "test/seed.h"
 
 #include <cmath>
 #include <limits>
@@ -68,7 +69,7 @@ protected:
     return settings;
   }
 
-  std::mt19937 random{std::random_device{}()};
+  std::mt19937 random{testSeed()};
 };
 
 TEST_F(GpuSteps, LossesNormsParametersAndMomentsAreTheProcessors) {
