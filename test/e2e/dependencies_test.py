@@ -8,7 +8,7 @@ import unittest
 
 import numpy as np
 
-from programs import BIN, FolderTest, run
+from programs import BIN, SEED, FolderTest, run
 
 SAMPLE = BIN.parent / "test" / "sample.so"
 FEW = r"linux-vdso|ld-linux|lib(c|m|stdc\+\+|gcc_s|pthread|dl|crypto|z|zstd|pcre2-8|utf8proc|fmt|xxhash)\."
@@ -17,7 +17,7 @@ FEW = r"linux-vdso|ld-linux|lib(c|m|stdc\+\+|gcc_s|pthread|dl|crypto|z|zstd|pcre
 class DependenciesTest(FolderTest):
     def setUp(self):
         super().setUp()
-        tokens = np.random.default_rng().integers(0, 512, 4 * 64).astype(np.uint16)
+        tokens = np.random.default_rng(SEED).integers(0, 512, 4 * 64).astype(np.uint16)
         header = np.zeros(256, np.int32)
         header[:3] = [20240520, 1, tokens.size]
         (self.folder / "t.bin").write_bytes(header.tobytes() + tokens.tobytes())

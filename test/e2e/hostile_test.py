@@ -9,7 +9,7 @@ import unittest
 
 import numpy as np
 
-from programs import BIN, FolderTest, run
+from programs import BIN, SEED, FolderTest, run
 
 SAMPLE = BIN.parent / "test" / "sample.so"
 LENGTH, VOCAB = 64, 512
@@ -18,7 +18,7 @@ LENGTH, VOCAB = 64, 512
 class HostileTest(FolderTest):
     def setUp(self):
         super().setUp()
-        self.write("t.bin", np.random.default_rng().integers(0, VOCAB, 9 * LENGTH))
+        self.write("t.bin", np.random.default_rng(SEED).integers(0, VOCAB, 9 * LENGTH))
 
     def write(self, name, tokens):
         header = np.zeros(256, np.int32)

@@ -5,7 +5,6 @@ to [-0.9, 0.9], the table does not decay (and gets no gradient).
 """
 import json
 import os
-import pathlib
 import random
 import signal
 import subprocess

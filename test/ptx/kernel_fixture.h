@@ -3,6 +3,7 @@
 
 #include "test/ptx/Emulator.h"
 #include "test/ptx/TensorMap.h"
+#include "test/seed.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -94,7 +95,7 @@ protected:
   }
   static float valueOf(uint16_t bfloat) { return std::bit_cast<float>(uint32_t(bfloat) << 16); }
 
-  std::mt19937 random{std::random_device{}()};
+  std::mt19937 random{testSeed()};
 };
 
 inline void expectSays(const std::string &text, std::initializer_list<const char *> parts) {
