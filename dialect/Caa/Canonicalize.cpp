@@ -1,5 +1,6 @@
 // Canonical forms of map, attend and as_row: nothing unused, nothing twice, no broadcast that the op does by itself.
 #include "dialect/Caa/Builders.h"
+#include "dialect/Caa/CanonicalizeUnits.h"
 
 #include "mlir/IR/PatternMatch.h"
 
@@ -309,6 +310,7 @@ void MapOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext
 }
 void AttendOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<TrimAttend>(context);
+  addUnitPatterns(patterns);
 }
 void AsRowOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<RowOfSum>(context);

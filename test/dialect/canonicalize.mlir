@@ -80,3 +80,38 @@ func.func @row_of_sum(%x: tensor<?x?x2x4xf32>) -> tensor<8xf32> {
   %2 = caa.as_row %1 : tensor<1x8xf32> -> tensor<8xf32>
   return %2 : tensor<8xf32>
 }
+
+// What holds for the first key of a unit, or for none of them, is asked of that one; the largest of equal scores is each of them. What may
+// begin to hold within a unit stays a question to all of its keys.
+// CHECK-LABEL: func.func @first_of_unit
+// CHECK: ^bb0(%[[I:.*]]: i64, %[[J:.*]]: i64,
+// CHECK-DAG: %[[START:.*]] = caa.unit_start %[[J]] of 16
+// CHECK-DAG: arith.cmpi sle, %[[START]], %[[I]]
+// CHECK-DAG: arith.cmpi sge, %[[START]], %{{.*}}
+// CHECK-DAG: caa.random %{{.*}}
+// CHECK-NOT: caa.unit_reduce max
+// CHECK: caa.unit_any %{{.*}} of 16
+// CHECK-NOT: caa.unit_any
+// CHECK: return
+func.func @first_of_unit(%q: tensor<?x?x1x1xi64>, %k: tensor<?x?x1x8xf32>) -> tensor<?x?x1x1xf32> {
+  %0 = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<kth over keys, count = 0>]
+    : (tensor<?x?x1x1xi64>, tensor<?x?x1x8xf32>) -> tensor<?x?x1x1xf32> {
+  ^bb0(%i: i64, %j: i64, %n: i64, %kj: vector<8xf32>):
+    %sixteen = arith.constant 16 : i64
+    %four = arith.constant 4 : i64
+    %border = arith.constant 32 : i64
+    %causal = arith.cmpi sle, %j, %i : i64
+    %late = arith.cmpi sge, %j, %border : i64
+    %member = arith.andi %causal, %late : i1
+    %block = arith.floordivsi %j, %sixteen : i64
+    %drawn = caa.random %i, %block
+    %s = caa.unit_reduce max %drawn where %member of 16
+    %within = arith.cmpi sge, %j, %four : i64
+    %some = caa.unit_any %within of 16
+    %start = caa.unit_start %j of 16
+    %first = arith.cmpi eq, %j, %start : i64
+    %m = arith.andi %some, %first : i1
+    caa.yield %s, %m : f32, i1
+  }
+  return %0 : tensor<?x?x1x1xf32>
+}

@@ -12,11 +12,6 @@ from programs import SOURCE, FolderTest, run
 MODELS = SOURCE / "models"
 
 
-def sketch(name):
-    """A model that not every target has code for yet, as text: it lies with the front end's tests."""
-    return (SOURCE / "test/frontend/inputs" / f"{name}.mdl").read_text().replace('"../../../models/', '"')
-
-
 class ModelTest(FolderTest):
     """A test that compiles models and runs them."""
 

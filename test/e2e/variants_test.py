@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from attention_case import DIM, HEADS, KV_HEADS, WIDTH, AttentionTest, clear_widths, sigmoid
-from harness import grid, sketch
+from harness import grid
 from reference import attentions
 
 LENGTHS = (130, 33, 2, 1)
@@ -86,18 +86,18 @@ model with_drawn = qwen3(mix = drawn)
 
     def test_moba(self):
         for n, picks, lengths in ((16, 3, LENGTHS), (5, 2, (65,)), (48, 1, (130,))):
-            self.compare(sketch("moba"), "qkv", name="moba", cfg={"moba.n": n, "moba.picks": picks}, draw=self.exact, lengths=lengths)
+            self.compare("moba", "qkv", name="moba", cfg={"moba.n": n, "moba.picks": picks}, draw=self.exact, lengths=lengths)
 
     def test_moba_that_picks_every_block_is_dense(self):
         def dense(q, k, v, **_):
             return attentions.dense({}, q, k, v)
 
         # A block is ranked once it is past, so the picks are all of those and the own one.
-        self.compare(sketch("moba"), "qkv", name="moba", cfg={"moba.n": 16, "moba.picks": 100}, function=dense, lengths=(65,))
+        self.compare("moba", "qkv", name="moba", cfg={"moba.n": 16, "moba.picks": 100}, function=dense, lengths=(65,))
 
     def test_bigbird(self):
         for n, layer, lengths in ((16, 0, (1, 2, 33, 230)), (6, 3, (99,))):
-            self.compare(sketch("bigbird"), "qkv", name="bigbird", cfg={"bigbird.n": n, "bigbird.chosen": 2, "bigbird.first": 1, "layer": layer}, lengths=lengths)
+            self.compare("bigbird", "qkv", name="bigbird", cfg={"bigbird.n": n, "bigbird.chosen": 2, "bigbird.first": 1, "layer": layer}, lengths=lengths)
 
     def test_vertical_slash(self):
         for n, columns, slashes, lengths in ((16, 7, 2, LENGTHS), (8, 1, 3, (65,))):

@@ -82,6 +82,7 @@ Fragment Fragments::loadNarrow(tile::LoadOp load, ValueRange indices) {
   Value left = alongRows ? rowsLeft(load.getSource(), load.getHeads(), indices) : Value();
   int64_t stride = alongRows ? access.rowStride() : 1;
   if (shape == Shape::Column) {
+    left = present(left);
     for (int64_t strip = 0; strip < rows.strips; ++strip)
       for (int64_t half : {0, 1}) {
         Value row = rowOf(strip, half);
@@ -134,6 +135,8 @@ void Fragments::store(tile::StoreOp store, const Fragment &tile, ValueRange indi
   Shape shape = shapeOf(tile.type);
   bool alongRows = shape == Shape::Pair || (access.columns == 1 && access.rows > 1);
   Value left = alongRows ? rowsLeft(store.getTarget(), store.getHeads(), indices) : Value();
+  if (shape == Shape::Pair || shape == Shape::Column)
+    left = present(left);
   int64_t stride = alongRows ? access.rowStride() : 1;
   auto rowStart = [&](Value number) {
     return code.address(base, stored, code.mul(code.toLong(number), code.index(stride)));

@@ -56,6 +56,13 @@ Value Fragments::rowOf(int64_t strip, int64_t half) {
 
 Value Fragments::columnOf(int64_t block, int64_t column) { return code.add(pair, code.word(8 * block + column)); }
 
+Value Fragments::present(Value rowsLeft) {
+  if (!rows.missing)
+    return rowsLeft;
+  Value all = code.word(rows.present());
+  return rowsLeft ? code.minimum(rowsLeft, all) : all;
+}
+
 Value Fragments::element(const Fragment &from, int64_t strip, int64_t block, int64_t half, int64_t column) {
   switch (shapeOf(from.type)) {
   case Shape::Scalar:
@@ -278,6 +285,32 @@ FailureOr<SmallVector<Fragment>> Fragments::map(tile::MapOp op, Inputs inputs) {
   return results;
 }
 
+Fragment Fragments::cleared(const Fragment &from) {
+  int64_t columns = from.type.getColumns();
+  if (columns % 16 == 0)
+    return from;
+  Fragment result = from;
+  auto clear = [&](Value &value, Value number) {
+    Value zero = isa<FloatType>(value.getType()) ? code.real(0, value.getType()) : code.integer(0, value.getType());
+    value = code.select(code.compare(LLVM::ICmpPredicate::slt, number, code.word(columns)), value, zero);
+  };
+  for (int64_t strip = 0; strip < rows.strips; ++strip)
+    for (int64_t block = columns / 8; block < blocksOf(columns); ++block)
+      for (int64_t half : {0, 1}) {
+        if (isPacked(from.type)) { // the high half goes first
+          Value &both = result.values[pairIndex(from.type, strip, block, half, 0)];
+          Value high = code.bitAnd(both, code.word(int32_t(0xffff0000))), low = code.bitXor(both, high);
+          clear(high, columnOf(block, 1));
+          clear(low, columnOf(block, 0));
+          both = code.bitOr(high, low);
+          continue;
+        }
+        for (int64_t column : {0, 1})
+          clear(result.values[pairIndex(from.type, strip, block, half, column)], columnOf(block, column));
+      }
+  return result;
+}
+
 Fragment Fragments::packed(const Fragment &from) {
   if (isPacked(from.type))
     return from;
@@ -397,13 +430,19 @@ Fragment Fragments::reduce(tile::ReduceOp op, const Fragment &from) {
   };
   Shape shape = shapeOf(from.type);
   int64_t columns = from.type.getColumns();
-  // Columns past the last one do not count.
+  // Columns and, where rows come together, rows past the last one do not count.
+  bool acrossRows = shape != Shape::Row && type.getRows() == 1;
   auto counted = [&](int64_t strip, int64_t block, int64_t half, int64_t column) {
     Value value = element(from, strip, block, half, column);
-    if (columns % 16 == 0 || 8 * (block + 1) <= columns || shape == Shape::Column)
-      return value;
-    Value inside = code.compare(LLVM::ICmpPredicate::slt, columnOf(block, column), code.word(columns));
-    return code.select(inside, value, neutral(how, value.getType()));
+    auto only = [&](Value number, int64_t end) {
+      Value inside = code.compare(LLVM::ICmpPredicate::slt, number, code.word(end));
+      value = code.select(inside, value, neutral(how, value.getType()));
+    };
+    if (acrossRows && rows.missing)
+      only(rowOf(strip, half), rows.present());
+    if (columns % 16 && 8 * (block + 1) > columns && shape != Shape::Column)
+      only(columnOf(block, column), columns);
+    return value;
   };
   int64_t blocks = shape == Shape::Column ? 1 : blocksOf(columns), perBlock = shape == Shape::Column ? 1 : 2;
   int64_t strips = shape == Shape::Row ? 1 : rows.strips, halves = shape == Shape::Row ? 1 : 2;
@@ -447,7 +486,7 @@ Fragment Fragments::reduce(tile::ReduceOp op, const Fragment &from) {
       Value sum;
       for (int64_t strip = 0; strip < strips; ++strip)
         for (int64_t half = 0; half < halves; ++half) {
-          Value value = element(from, strip, block, half, column);
+          Value value = counted(strip, block, half, column);
           sum = sum ? combine(how, sum, value) : value;
         }
       sums.push_back(overLanes(sum, {4, 8, 16}));

@@ -10,8 +10,8 @@
 // | 1xC | for each block: two columns; the same for all rows |
 // | 1x1 | one value, the same in all threads |
 //
-// bf16 values of Rx1, 1xC and 1x1 tiles are held as f32. There are whole pairs of blocks, always: columns past a tile's last one hold
-// what maps make of zeros, and nothing reads them.
+// bf16 values of Rx1, 1xC and 1x1 tiles are held as f32. There are whole pairs of blocks and whole strips, always: columns and rows past a
+// tile's last one hold what maps make of zeros, and nothing reads them.
 #pragma once
 
 #include "codegen/Nvptx/Core/Frame.h"
@@ -23,10 +23,12 @@ namespace caa::nvptx {
 struct RowLayout {
   int64_t warps = 4, strips = 1;
   int64_t warpDistance = 16, stripDistance = 64;
+  int64_t missing = 0; ///< of the last strip: rows that tiles do not have
 
   int64_t rows() const { return 16 * warps * strips; }
+  int64_t present() const { return rows() - missing; }
   /// A warp's strips one after the other.
-  static RowLayout consecutive(int64_t warps, int64_t strips) { return {warps, strips, 16 * strips, 16}; }
+  static RowLayout consecutive(int64_t warps, int64_t strips, int64_t missing = 0) { return {warps, strips, 16 * strips, 16, missing}; }
 };
 
 struct Fragment {
@@ -59,6 +61,8 @@ public:
   Value warp;      ///< the warp's number among those that hold rows, i32
   Value rowOf(int64_t strip, int64_t half);     ///< within the tile, i32
   Value columnOf(int64_t block, int64_t column); ///< within the tile, i32
+  /// The smaller of a number of rows (i32; null: all) and of those that tiles have; null: all.
+  Value present(Value rowsLeft);
 
   //===-- Values ------------------------------------------------------------------------------------------------===//
   /// The same value everywhere (f32 for bf16).
@@ -75,6 +79,8 @@ public:
   /// Start and size are multiples of 16 columns where R > 1, or nothing comes.
   std::optional<Fragment> slice(tile::TileType type, const Fragment &from, int64_t start);
   std::optional<Fragment> concat(tile::TileType type, ArrayRef<const Fragment *> parts);
+  /// An RxC tile with zeros in the columns that only fill its last blocks.
+  Fragment cleared(const Fragment &from);
   /// RxC rounded to packed bf16.
   Fragment packed(const Fragment &from);
   /// One element of an RxC, Rx1, 1xC or 1x1 tile at a place (indices into the layout), unpacked to f32 if bf16.

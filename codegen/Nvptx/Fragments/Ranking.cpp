@@ -44,13 +44,24 @@ int64_t ListRanker::classesOf(int64_t columns) const {
   return std::max(columns, classes / columns * columns);
 }
 
-Value ListRanker::score(const Fragment &scores, const Fragment *members, size_t row, int64_t block, int64_t column) {
-  int64_t strip = int64_t(row) / 2, half = int64_t(row) % 2;
-  Value value = scores.values[size_t(Fragments::pairIndex(scores.type, strip, block, half, column))];
-  if (!members)
-    return value;
-  Value counts = members->values[size_t(Fragments::pairIndex(members->type, strip, block, half, column))];
-  return code.select(counts, value, code.real(-HUGE_VAL, code.f32));
+static bool isColumn(const Fragment &scores) { return Fragments::shapeOf(scores.type) == Fragments::Shape::Column; }
+
+// Blocks of 8 columns that a thread has two scores each of.
+static int64_t blocksOf(const Fragment &scores) { return (scores.type.getColumns() + 7) / 8; }
+
+Value ListRanker::score(const Fragment &scores, const Fragment *members, size_t row, int64_t n, Value owner) {
+  int64_t block = n / 2, column = n % 2, columns = scores.type.getColumns();
+  auto at = [&](const Fragment &tile) {
+    return tile.values[isColumn(tile) ? row : size_t(Fragments::pairIndex(tile.type, int64_t(row) / 2, block, int64_t(row) % 2, column))];
+  };
+  Value value = at(scores), nothing = code.real(-HUGE_VAL, code.f32);
+  if (members)
+    value = code.select(at(*members), value, nothing);
+  if (isColumn(scores))
+    return code.select(code.compare(ICmpPredicate::eq, fragments.pair, code.add(owner, owner)), value, nothing);
+  if (8 * (block + 1) > columns)
+    value = code.select(code.compare(ICmpPredicate::slt, fragments.columnOf(block, column), code.word(columns)), value, nothing);
+  return value;
 }
 
 static Value flip(ThreadCode &code, Value bits) {
@@ -101,7 +112,7 @@ Value ListRanker::isAnyOpen(Value condition) {
 
 //===-- The first sweep: maxima of classes --------------------------------------------------------------------------===//
 
-// State: the maxima, all of one row's first; then how many tiles were shown since the classes last began anew.
+// State: the maxima, all of one row's first; then how often something was shown since the classes last began anew.
 SmallVector<Value> ListRanker::start(tile::RankingOp) {
   SmallVector<Value> state(size_t(wordsOfMaxima), code.integer(int32_t(lowestPair), code.i32));
   state.push_back(code.word(0));
@@ -110,15 +121,23 @@ SmallVector<Value> ListRanker::start(tile::RankingOp) {
 
 // Rounded towards zero; boundOf knows.
 SmallVector<Value> ListRanker::show(tile::RankOp, ValueRange state, const Fragment &scores, const Fragment *members) {
-  int64_t columns = scores.type.getColumns(), blocks = columns / 8, tiles = classesOf(columns) / columns;
+  // Single scores of rows become classes in turn: lanes, then the halves of a word, then words.
+  int64_t blocks = blocksOf(scores), tiles = classesOf(8 * blocks) / (8 * blocks), shows = isColumn(scores) ? 8 : 1;
   int64_t wordsOfRow = wordsOfMaxima / int64_t(rowCount());
+  Value count = state.back(), tile = shows == 1 ? count : code.shiftRightUnsigned(count, 3);
+  Value owner = code.bitAnd(count, code.word(3)), isOdd = code.compare(ICmpPredicate::ne, code.bitAnd(count, code.word(4)), code.word(0));
   SmallVector<Value> shown, next(state);
   for (size_t row = 0; row < rowCount(); ++row)
-    for (int64_t block = 0; block < blocks; ++block)
-      shown.push_back(code.assembly("cvt.rz.bf16x2.f32 $0, $1, $2;", "=r,f,f", code.i32,
-                                    {score(scores, members, row, block, 1), score(scores, members, row, block, 0)},
-                                    /*isVolatile=*/false));
-  Value tile = state.back();
+    for (int64_t block = 0; block < blocks; ++block) {
+      Value even, odd, nothing = code.real(-HUGE_VAL, code.f32);
+      if (isColumn(scores)) {
+        Value one = score(scores, members, row, 0, owner);
+        even = code.select(isOdd, nothing, one), odd = code.select(isOdd, one, nothing);
+      } else {
+        even = score(scores, members, row, 2 * block), odd = score(scores, members, row, 2 * block + 1);
+      }
+      shown.push_back(code.assembly("cvt.rz.bf16x2.f32 $0, $1, $2;", "=r,f,f", code.i32, {odd, even}, /*isVolatile=*/false));
+    }
   for (int64_t n = 0; n < tiles; ++n) {
     SmallVector<size_t> places;
     SmallVector<Value> before;
@@ -139,8 +158,8 @@ SmallVector<Value> ListRanker::show(tile::RankOp, ValueRange state, const Fragme
     for (auto [place, value] : llvm::zip(places, after))
       next[place] = value;
   }
-  Value following = code.add(tile, code.word(1));
-  next.back() = code.select(code.compare(ICmpPredicate::eq, following, code.word(tiles)), code.word(0), following);
+  Value following = code.add(count, code.word(1));
+  next.back() = code.select(code.compare(ICmpPredicate::eq, following, code.word(tiles * shows)), code.word(0), following);
   return next;
 }
 
@@ -218,18 +237,18 @@ ListRanker::PerRow ListRanker::boundOf(ValueRange maxima, const PerRow &wanted) 
 // State: where each row's list ends, as shared addresses. A list that has no room for another group takes nothing more.
 SmallVector<Value> ListRanker::showToLists(ValueRange ends, const PerRow &bounds, const Fragment &scores, const Fragment *members) {
   SmallVector<Value> next;
-  int64_t blocks = scores.type.getColumns() / 8;
+  int64_t ownScores = isColumn(scores) ? 1 : 2 * blocksOf(scores);
   for (size_t row = 0; row < rowCount(); ++row) {
     Value end = ends[row], last = code.add(code.sharedAddress(lists[row]), code.word(4 * (capacity - group)));
     Value bound;
-    for (int64_t n = 0; n < 2 * blocks; ++n) {
+    for (int64_t n = 0; n < ownScores; ++n) {
       if (n % group == 0) {
         Value hasRoom = code.compare(ICmpPredicate::ule, end, last);
         bound = code.select(hasRoom, bounds[row], code.real(HUGE_VAL, code.f32));
       }
       end = code.assembly("{\n\t.reg .pred %exceeds;\n\tsetp.gt.f32 %exceeds, $1, $2;\n\t@%exceeds st.shared.f32 [$0], $1;\n\t"
                           "@%exceeds add.u32 $0, $0, 4;\n\t}",
-                          "=r,f,f,0,~{memory}", code.i32, {score(scores, members, row, n / 2, n % 2), bound, end});
+                          "=r,f,f,0,~{memory}", code.i32, {score(scores, members, row, n, code.word(0)), bound, end});
     }
     next.push_back(end);
   }
@@ -399,8 +418,8 @@ FailureOr<ListRanker::Search> ListRanker::searchByCounting(Search search, const 
     auto show = [&](tile::RankOp, ValueRange state, const Fragment &scores, const Fragment *members) {
       SmallVector<Value> counts(state);
       for (size_t row = 0; row < rows; ++row)
-        for (int64_t n = 0; n < scores.type.getColumns() / 4; ++n) {
-          Value shown = score(scores, members, row, n / 2, n % 2);
+        for (int64_t n = 0; n < (isColumn(scores) ? 1 : 2 * blocksOf(scores)); ++n) {
+          Value shown = score(scores, members, row, n, code.word(0));
           for (size_t p = row * pivots; p < (row + 1) * pivots; ++p)
             counts[p] = code.select(code.compare(FCmpPredicate::oge, shown, numbers[p]), code.add(counts[p], code.word(1)), counts[p]);
         }

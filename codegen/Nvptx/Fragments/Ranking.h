@@ -7,6 +7,7 @@
 //    the bound itself is.
 // 2. Where a list was too short, the k-th largest of what it took is a higher bound: a few more tries.
 // 3. What is still open then (k beyond a row's lists, scores in an unfortunate order) is bisected by sweeps that only count.
+// Scores come as tiles, or as one per row (Rx1) where blocks of keys are ranked: those become classes in turn, and one lane lists them.
 // What is no member of the set counts as -inf. -0 and 0 are equal. A sweep's scores have the same bits each time it runs.
 #pragma once
 
@@ -45,7 +46,9 @@ private:
 
   size_t rowCount() const { return size_t(2 * fragments.rows.strips); }
   int64_t classesOf(int64_t columns) const;
-  Value score(const Fragment &scores, const Fragment *members, size_t row, int64_t block, int64_t column);
+  /// The n-th score of a row that this thread has; -inf if it does not count. Of Rx1 scores, which a whole quad has, the lane
+  /// `owner` of the quad (i32) has one, the others none.
+  Value score(const Fragment &scores, const Fragment *members, size_t row, int64_t n, Value owner = {});
   Value ordered(Value number); ///< integers that compare like the numbers
   Value number(Value ordered);
   /// count + (a `predicate` b), in two instructions.

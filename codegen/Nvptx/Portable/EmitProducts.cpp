@@ -163,10 +163,12 @@ LogicalResult PortableEmitter::emitDot(tile::DotOp dot) {
   beforeReads();
   Operand a = operandOf(dot.getA()), b = operandOf(dot.getB());
   int64_t depth = dot.getA().getType().getColumns();
-  if (dot.getTransposeA() || !b.place || type.getRows() != fragments.rows.rows() || !type.getElement().isF32() ||
-      (dot.getTransposeB() ? type.getColumns() : depth) % 16)
+  if (dot.getTransposeA() || !b.place || type.getRows() != fragments.rows.present() || !type.getElement().isF32())
     return dot.emitError("a GPU kernel's product needs the held axis as rows, and its second operand from memory");
   Fragment sum = dot.getAccumulator() ? fragment(dot.getAccumulator()) : fragments.splat(type, code.real(0, code.f32));
+  std::optional<Fragment> cleared; // rows of zeros of B make nothing of what may be no number in A
+  if (a.fragment && depth % 16)
+    a.fragment = &cleared.emplace(fragments.cleared(*a.fragment));
   if (b.place->tile->element.isBF16())
     multiplyBf16(a, *b.place, dot.getTransposeB(), depth, sum);
   else

@@ -26,7 +26,7 @@ LogicalResult PortableEmitter::run() {
   return emitBlock(frame.kernel.getBody().front());
 }
 
-// The columns of zeros behind narrow tiles are never written again.
+// The columns and rows of zeros behind tiles are never written again.
 void PortableEmitter::clearShared() {
   Type four = code.vector(code.i32, 4);
   Value zero = code.integer(0, four);
@@ -107,24 +107,26 @@ static int64_t valuesPerStrip(tile::SweepOp sweep) {
 // How many warps hold the rows: strips of a warp share what they read of the swept tiles, but all their accumulators
 // must fit.
 static RowLayout rowsFor(func::FuncOp kernel, int64_t rows) {
+  int64_t warps = (rows + 15) / 16;
   if (hasRanking(kernel)) // it fills the registers with what it knows of a strip's rows
-    return RowLayout::consecutive(rows / 16, 1);
+    return RowLayout::consecutive(warps, 1, 16 * warps - rows);
   int64_t values = 0;
   kernel.walk([&](tile::SweepOp sweep) { values = std::max(values, valuesPerStrip(sweep)); });
   if (rows > 64 && rows % 32 == 0 && 2 * values <= 204)
     return RowLayout::consecutive(rows / 32, 2);
-  return RowLayout::consecutive(rows / 16, 1);
+  return RowLayout::consecutive(warps, 1, 16 * warps - rows);
 }
 
+// A ranking may be without products, of scores that are made from positions.
 static int64_t heldRows(func::FuncOp kernel) {
   int64_t rows = 0;
   kernel.walk([&](tile::DotOp dot) { rows = std::max<int64_t>(rows, dot.getResult().getType().getRows()); });
+  kernel.walk([&](tile::RankingOp ranking) { rows = std::max<int64_t>(rows, ranking.getRanking().getType().getRows()); });
   return rows;
 }
 
 bool takesPortable(func::FuncOp kernel, caa_target) {
-  int64_t rows = heldRows(kernel);
-  return rows >= 16 && rows % 16 == 0;
+  return heldRows(kernel) > 1;
 }
 
 FailureOr<LaunchInfo> emitPortable(func::FuncOp kernel, ModuleOp module, caa_target target) {

@@ -106,14 +106,14 @@ LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64
     if (found == ring.loads.end()) {
       SharedTile tile = tileOf(load);
       if (isRow)
-        tile.pitch = type.getColumns() * bits / 8;
+        tile.pitch = tile.padded() * bits / 8;
       ring.loads.push_back({load, tile, isRow});
     }
   }
   kernel.walk([&](tile::SweepOp sweep) { rings.try_emplace(sweep); });
 
   for (auto &[op, tile] : heldTiles) {
-    padding |= tile.padded() != tile.columns;
+    padding |= tile.hasPadding();
     (void)op;
   }
   for (tile::LoadOp load : loads) // in the order of the kernel, so that the same code comes out each time
@@ -131,7 +131,7 @@ LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64
     for (StagedLoad &staged : ring.loads) {
       staged.tile.offset = ring.stageBytes;
       ring.stageBytes += staged.tile.bytes();
-      padding |= !staged.isRow && staged.tile.padded() != staged.tile.columns;
+      padding |= !staged.isRow && staged.tile.hasPadding();
     }
     while (ring.stages > 1 && start + ring.stages * ring.stageBytes > mostBytes)
       --ring.stages;

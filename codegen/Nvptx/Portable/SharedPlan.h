@@ -16,9 +16,11 @@ struct SharedTile {
   int64_t offset = 0, rows = 0, columns = 0, pitch = 0;
   mlir::Type element;
 
-  /// Columns with those of zeros that fill the last 16.
+  /// Columns with those of zeros that fill the last 16, and so with rows (a narrow tile has one row, of all its columns).
   int64_t padded() const { return (columns + 15) / 16 * 16; }
-  int64_t bytes() const { return (rows * pitch + 15) / 16 * 16; }
+  int64_t paddedRows() const { return rows == 1 ? 1 : (rows + 15) / 16 * 16; }
+  int64_t bytes() const { return (paddedRows() * pitch + 15) / 16 * 16; }
+  bool hasPadding() const { return padded() != columns || paddedRows() != rows; }
 };
 
 /// A load that a ring does: an example of the loads that it stands for.
@@ -45,7 +47,7 @@ public:
   std::optional<size_t> staged(tile::LoadOp load) const;
   int64_t exchangeOffset() const { return exchange; }
   int64_t bytes() const { return end; }
-  /// Whether some tile has columns of zeros.
+  /// Whether some tile has columns or rows of zeros.
   bool hasPadding() const { return padding; }
 
 private:

@@ -67,6 +67,7 @@ private:
   Value reducedUnit(MapBuilder &map, PairWork &work, Operation *op);
   Value product(DotOp dot, PairWork &work);
   Value unitProduct(DotOp dot, UnitRowOp row, PairWork &work);
+  Value unitStart(PairWork &work);
   void store(const HeadValues &head, const Reduction &reduction, unsigned n, Value tile, Value start, bool accumulate);
   void storeStates(const HeadValues &head, Value start, const States &states, bool shared, const AxisTile &held);
   SmallVector<Value> loop(Value count, ValueRange inits, llvm::function_ref<SmallVector<Value>(Value, ValueRange)> write);
@@ -386,7 +387,7 @@ Value KernelBuilder::scalarAtHand(MapBuilder &map, PairWork &work, Value value) 
   if (auto dot = dyn_cast_or_null<DotOp>(op))
     return map.scalar(product(dot, work));
   if (isa_and_nonnull<UnitStartOp>(op))
-    return arith::IndexCastOp::create(b, location, b.getI64Type(), work.keys().start);
+    return arith::IndexCastOp::create(b, location, b.getI64Type(), unitStart(work));
   return isa_and_nonnull<UnitReduceOp, UnitAnyOp>(op) ? reducedUnit(map, work, op) : Value();
 }
 
@@ -455,12 +456,21 @@ Value KernelBuilder::product(DotOp dot, PairWork &work) {
   return known = tile::DotOp::create(b, dot.getLoc(), layout.pairs(b.getF32Type()), tileOf(left), tileOf(right), Value(), false, true);
 }
 
+/// The first token of the unit that the tile's keys are, or are a part of.
+Value KernelBuilder::unitStart(PairWork &work) {
+  int64_t unit = attend.getUnit();
+  Value start = work.keys().start;
+  if (unit == layout.keys)
+    return start;
+  return arith::MulIOp::create(b, location, arith::DivUIOp::create(b, location, start, index(unit)), index(unit));
+}
+
 /// The product of a tile of queries and the one row of the keys' unit: a number per query.
 Value KernelBuilder::unitProduct(DotOp dot, UnitRowOp row, PairWork &work) {
   Value queries = work.queries().tiles.lookup(dot.getQuery() == row.getResult() ? dot.getKey() : dot.getQuery());
   unsigned operand = *facts.operandNumber(row.getRow());
   Shape shape = shapeOf(attend->getOperand(operand));
-  Value indices[] = {work.head.batch, work.keys().start, loader.servingHead(b, work.head.head, shape.heads), index(0)};
+  Value indices[] = {work.head.batch, unitStart(work), loader.servingHead(b, work.head.head, shape.heads), index(0)};
   Type element = cast<MemRefType>(buffers.operands[operand].getType()).getElementType();
   Value key = tile::LoadOp::create(b, location, tile::TileType::get(b.getContext(), 1, shape.width, element), buffers.operands[operand], indices);
   bool columns = layout.isColumns(Axis::Queries);
@@ -487,7 +497,17 @@ static LogicalResult check(AttendOp attend, const Layout &layout) {
 
 int64_t tileOfKeys(AttendOp attend, const Options &options) {
   int64_t unit = attend.getUnit();
-  return unit ? unit : options.keys;
+  if (!unit || unit <= options.keys || !options.splitsUnits)
+    return unit ? unit : options.keys;
+  // A ranking visits each unit once.
+  Block &body = attend.getBody().front();
+  if (!body.getOps<UnitReduceOp>().empty() || !body.getOps<UnitAnyOp>().empty() ||
+      llvm::any_of(attend.getReductionList(), [](ReductionAttr r) { return r.getKind() == ReductionKind::Kth; }))
+    return unit;
+  int64_t part = options.keys;
+  while (unit % part)
+    --part;
+  return part >= 16 ? part : unit;
 }
 
 static Layout layoutOf(AttendOp attend, const Options &options) {

@@ -13,9 +13,10 @@ struct Options {
   int64_t queries = 32, keys = 32; // tile sizes in tokens; the fastest on AVX2 and AVX-512 for heads of 64
   unsigned bodies = 4;             // of a sweep, at most
   bool keysAsRows = false;         // where a work item holds keys: whether they are the rows of pair tiles
+  bool splitsUnits = false;        // a tile of keys may be a part of a unit where nothing is asked of all keys of a unit
 };
 
-/// How many keys a tile of this attend has: where it sees keys in units, a unit.
+/// How many keys a tile of this attend has: where it sees keys in units, a unit or a part of one.
 int64_t tileOfKeys(AttendOp attend, const Options &options);
 
 /// Where an attend's operands lie, and where its results go (null: not wanted).

@@ -70,6 +70,7 @@ Options LowerAttend::optionsFor(AttendOp attend) {
   if (fitTiles)
     if (auto sizes = attend::fitTiles(attend))
       heldSize = sizes->held, sweptSize = sizes->swept;
+  options.splitsUnits = held > 0; // pair tiles lie in registers, which are few
   options.keys = tileOfKeys(attend, options);
   return options;
 }

@@ -341,3 +341,27 @@ func.func private @chosen_blocks(%q: tensor<?x?x2x8xf32>, %t: tensor<?x?x2x1xf32
   }
   return %0, %1 : tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>
 }
+
+// Blocks of 32 keys chosen by one row each: no key of a block needs the others, so that a tile may be a part of a block.
+func.func private @chosen_by_rows(%q: tensor<?x?x2x8xf32>, %t: tensor<?x?x2x1xf32>, %k: tensor<?x?x2x8xf32>)
+    -> (tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>) attributes {caa.kernel, caa.fill = ["grid", "unit", "grid"]} {
+  %0, %1 = caa.attend queries(%q, %t) keys(%k) heads()
+      reductions [#caa.reduce<sum over keys, value = 0>, #caa.reduce<sum over queries, value = 0>]
+      : (tensor<?x?x2x8xf32>, tensor<?x?x2x1xf32>, tensor<?x?x2x8xf32>) -> (tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>) {
+  ^bb0(%i: i64, %j: i64, %qi: vector<8xf32>, %ti: f32, %kj: vector<8xf32>):
+    %zero = arith.constant 0.0 : f32
+    %d = caa.dot %qi, %kj : vector<8xf32>
+    %row = caa.unit_row %kj of 32 : vector<8xf32>
+    %r = caa.dot %qi, %row : vector<8xf32>
+    %start = caa.unit_start %j of 32
+    %bi = caa.unit_start %i of 32
+    %own = arith.cmpi eq, %bi, %start : i64
+    %chosen = arith.cmpf oge, %r, %ti : f32
+    %any = arith.ori %own, %chosen : i1
+    %causal = arith.cmpi sle, %j, %i : i64
+    %m = arith.andi %any, %causal : i1
+    %w = arith.select %m, %d, %zero : f32
+    caa.yield %w, %w : f32, f32
+  }
+  return %0, %1 : tensor<?x?x2x8xf32>, tensor<?x?x2x8xf32>
+}
