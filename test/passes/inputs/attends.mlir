@@ -354,8 +354,10 @@ func.func private @chosen_by_rows(%q: tensor<?x?x2x8xf32>, %t: tensor<?x?x2x1xf3
     %row = caa.unit_row %kj of 32 : vector<8xf32>
     %r = caa.dot %qi, %row : vector<8xf32>
     %start = caa.unit_start %j of 32
-    %bi = caa.unit_start %i of 32
-    %own = arith.cmpi eq, %bi, %start : i64
+    %size = arith.constant 32 : i64
+    %bi = arith.floordivsi %i, %size : i64
+    %bj = arith.floordivsi %start, %size : i64
+    %own = arith.cmpi eq, %bi, %bj : i64
     %chosen = arith.cmpf oge, %r, %ti : f32
     %any = arith.ori %own, %chosen : i1
     %causal = arith.cmpi sle, %j, %i : i64
