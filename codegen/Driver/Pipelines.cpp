@@ -53,6 +53,7 @@ void addPasses(Phase phase, OpPassManager &passes, const PipelineOptions &option
     passes.addPass(createCanonicalizerPass());
     passes.addPass(createCSEPass());
     if (options.isGpu()) { // more multiprocessors than heads of keys: a work item per tile
+      passes.addPass(attend::createCheckUnits());
       passes.addPass(attend::createSplitAttends());
       passes.addPass(createCanonicalizerPass());
       passes.addPass(createCSEPass());

@@ -178,6 +178,16 @@ bool AttendWriter::collect(const PairRef &node) {
 bool AttendWriter::collectDot(const PairRef &node) {
   if (node->args[0]->width != node->args[1]->width)
     return e.refuse(node->location, "`dot` of different widths"), false;
+  bool isOfPair = node->usesI && node->usesJ;
+  bool hasHead = llvm::any_of(node->args, [](const PairRef &arg) { return !arg->usesI && !arg->usesJ; });
+  if (!isOfPair && !hasHead) { // of two vectors of one token: a number of that token
+    if (node->usesJ && reading != AtToken)
+      return e.refuse(node->location, "a number of the key's where blocks are ranked"), false;
+    std::optional<Value> lifted = e.lift(node, /*query=*/node->usesI);
+    if (!lifted)
+      return e.refuse(node->location, "a product of what one token computes from pairs"), false;
+    return place(node.get(), -1, node->usesI ? Query : Key, *lifted, false);
+  }
   for (int k : {0, 1}) {
     const PairRef &arg = node->args[k];
     if (arg->width == 1 && arg->op != Op::AtI && arg->op != Op::AtJ && arg->op != Op::PerHead) {
@@ -276,6 +286,8 @@ MValue AttendWriter::write(const PairRef &node) {
     return here.apply(node->fn, operands, node->elem);
   }
   case Op::Dot: {
+    if (places.count({node.get(), -1}))
+      return here.convert(at(node.get(), -1), inner->getF32Type());
     MValue rows[2];
     for (int k : {0, 1}) {
       rows[k] = places.count({node.get(), k}) ? at(node.get(), k) : score(node->args[k]);

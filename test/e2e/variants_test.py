@@ -125,6 +125,22 @@ model with_moved = qwen3(mix = moved)
 
         self.compare(text, "qkv", name="moved", function=moved)
 
+    def test_products_of_two_vectors_of_one_token(self):
+        text = """use "qwen3.mdl"
+attention lengths(q, k, v) {
+  return softmax(dot(q[i], k[j]) / 4 * sigmoid(dot(q[i], q[i]) / 16) - dot(k[j], 2 * v[j]) / 8) @ v
+}
+model with_lengths = qwen3(mix = lengths)
+"""
+
+        def lengths(q, k, v, **_):
+            own = jax.nn.sigmoid(jnp.sum(q * q, -1) / 16).T[..., None]
+            theirs = attentions.repeat_heads(jnp.sum(k * 2 * v, -1)[..., None], HEADS)[..., 0].T[:, None]
+            s = attentions.scores(q, k) / 4 * own - theirs / 8
+            return attentions.mixed(attentions.weights(s, attentions.causal(len(q))), v, HEADS)
+
+        self.compare(text, "qkv", name="lengths", function=lengths)
+
     def test_blocks_ranked_by_their_keys(self):
         text = """use "qwen3.mdl"
 attention chosen(q, k, v) {

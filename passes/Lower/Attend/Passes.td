@@ -43,6 +43,15 @@ def SplitAttends : Pass<"caa-split-attends"> {
   }];
 }
 
+def CheckUnits : Pass<"caa-check-units"> {
+  let summary = "Refuses attends that ask all keys of a unit for something where a unit is too large for one tile";
+  let description = [{
+    On a GPU pair tiles lie in registers. What holds for a unit's first key if it holds for any is asked of that one (canonical forms), and
+    does not count here.
+  }];
+  let options = [Option<"most", "most", "int64_t", "256", "Keys that a unit may have">];
+}
+
 def DescribeAttends : Pass<"caa-describe-attends", "::mlir::ModuleOp"> {
   let summary = "Prints how many scores every attention visits, by length, as the JSON of the image's analysis";
   let options = [
