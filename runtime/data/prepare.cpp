@@ -222,7 +222,7 @@ Result<Manifest> prepareData(const Preparation &preparation) {
     bytesDone += part.bytes;
     tokensDone += part.tokens;
   }
-  // Closes all shards and notes how far they go. When that happens depends on the documents alone, as the shards do.
+  // Closes all shards and notes how far they go. When that happens depends on the files alone, as the shards do.
   auto closeSection = [&](const EncodedBatch &last) -> Status {
     for (Split split : allSplits) {
       CAA_TRY(manifest.part(split).shards, writers[size_t(split)].finish());
