@@ -168,8 +168,12 @@ Status Trainer::train() {
   bool stopped = stopRequested();
   while (state_.step < last_ && !stopped) {
     CAA_CHECK(step());
-    progress_->update(uint64_t(state_.step),
-                      fmt::format("loss {:.4f}  {} tokens/s", lastLoss_, formatCount(lastRate_)));
+    auto fields = fmt::format("loss {:.4f}  {} tokens/s", lastLoss_, formatCount(lastRate_));
+    if (peak_ > 0)
+      fields += fmt::format("  MFU {:.0f} %", 100 * flopsPerToken_ * lastRate_ / peak_);
+    if (auto bytes = model_->engine().peakMemory())
+      fields += fmt::format("  {}", formatBytes(*bytes));
+    progress_->update(uint64_t(state_.step), fields);
     stopped = stopRequested();
     if (state_.step == last_ || stopped || (saveEvery > 0 && state_.step % saveEvery == 0))
       CAA_CHECK(save());
