@@ -212,8 +212,9 @@ void storeBox(Warp &warp, const Instruction &instruction, uint32_t lanes) {
     const Box box = boxOf(warp, instruction, lane);
     Block *block = warp.block;
     box.forEach([&](uint64_t to, uint32_t from, uint32_t size) {
-      if (to)
-        block->global(to, size, true);
+      if (!to) // what lies outside the tensor goes nowhere
+        return;
+      block->global(to, size, true);
       block->shared.readAsync(from, size, warp.by(uint32_t(lane)));
       block->shared.leave(from, size);
     });
@@ -222,7 +223,9 @@ void storeBox(Warp &warp, const Instruction &instruction, uint32_t lanes) {
     pending.group = warp.storeGroups[lane];
     auto bytes = std::make_shared<std::vector<uint8_t>>();
     pending.read = [block, box, bytes, &warp, lane] {
-      box.forEach([&](uint64_t, uint32_t from, uint32_t size) {
+      box.forEach([&](uint64_t to, uint32_t from, uint32_t size) {
+        if (!to)
+          return;
         block->shared.left(from, size);
         const uint8_t *data = block->shared.readAsync(from, size, warp.by(uint32_t(lane)));
         bytes->insert(bytes->end(), data, data + size);
@@ -231,8 +234,9 @@ void storeBox(Warp &warp, const Instruction &instruction, uint32_t lanes) {
     pending.write = [box, bytes] {
       const uint8_t *data = bytes->data();
       box.forEach([&](uint64_t to, uint32_t, uint32_t size) {
-        if (to)
-          std::memcpy(reinterpret_cast<void *>(to), data, size);
+        if (!to)
+          return;
+        std::memcpy(reinterpret_cast<void *>(to), data, size);
         data += size;
       });
     };
