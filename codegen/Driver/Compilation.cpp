@@ -224,24 +224,33 @@ Compilation::Outcome Compilation::generateCpuCode(Pipeline &pipeline) {
 Compilation::Outcome Compilation::generateGpuCode(Pipeline &pipeline) {
   caa_target target = pipeline.options.target;
   if (failed(caa::generateGpuCode(*pipeline.module, pipeline.program, target, threadCount())))
-    return Outcome::Internal;
-  if (target == CAA_TARGET_SM90A && options.emit == Emit::SharedObject)
-    assembler.start(pipeline.program.modules.back().code, target);
+    return internal.any() || diagnostics.errorCount() == 0 ? Outcome::Internal : Outcome::InputAtFault;
+  // What is not kept is assembled for its remarks alone.
+  if (options.emit == Emit::SharedObject && (target == CAA_TARGET_SM90A || options.remarks))
+    assemblers.emplace_back().start(pipeline.program.modules.back().code, target);
   return Outcome::Done;
 }
 
 Compilation::Outcome Compilation::assemble() {
-  llvm::Expected<std::optional<Assembler::Result>> result = assembler.finish();
-  if (!result)
-    return internalError(result.takeError());
-  if (!*result)
-    return Outcome::Done;
-  std::string seconds;
-  llvm::raw_string_ostream(seconds) << targetName((*result)->target) << llvm::format(" (%.3f s in all)", (*result)->seconds);
-  note(Phase::Assemble, seconds);
-  for (Pipeline &pipeline : pipelines)
-    if (pipeline.options.target == (*result)->target)
-      addAssembly(pipeline.program, **result, *pipeline.module, options.remarks);
+  for (Assembler &assembler : assemblers) {
+    llvm::Expected<std::optional<Assembler::Result>> result = assembler.finish();
+    if (!result)
+      return internalError(result.takeError());
+    if (!*result)
+      continue;
+    caa_target target = (*result)->target;
+    std::string seconds;
+    llvm::raw_string_ostream(seconds) << targetName(target) << llvm::format(" (%.3f s in all)", (*result)->seconds);
+    note(Phase::Assemble, seconds);
+    for (Pipeline &pipeline : pipelines) {
+      if (pipeline.options.target != target)
+        continue;
+      if (options.remarks)
+        remarkOn((*result)->assembly, *pipeline.module);
+      if (target == CAA_TARGET_SM90A)
+        addAssembly(pipeline.program, **result);
+    }
+  }
   return Outcome::Done;
 }
 

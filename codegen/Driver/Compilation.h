@@ -60,7 +60,7 @@ private:
   mlir::ModuleOp current; // what is being worked on, for a reproducer
   schedule::Texts texts;
   std::vector<ObjectBytes> objects;
-  Assembler assembler;
+  std::vector<Assembler> assemblers;
   double lastTime;
 };
 

@@ -66,23 +66,24 @@ llvm::Expected<std::optional<Assembler::Result>> Assembler::finish() {
   return llvm::createStringError(message);
 }
 
-void addAssembly(schedule::Program &program, const Assembler::Result &result, ModuleOp module, bool remarks) {
-  SymbolTable symbols(module);
+void addAssembly(schedule::Program &program, const Assembler::Result &result) {
   for (const nvptx::AssembledKernel &assembled : result.assembly.kernels)
-    for (schedule::Kernel &kernel : program.kernels) {
-      if (kernel.name != assembled.name)
-        continue;
-      kernel.registers = assembled.registers;
-      kernel.spillBytes = assembled.spillBytes;
-      Operation *function = symbols.lookup(kernel.name);
-      if (remarks && function && kernel.spillBytes)
-        emitRemark(function->getLoc()) << "kernel `" << kernel.name << "` moves " << kernel.spillBytes
-                                       << " bytes a thread between registers and memory [spill]";
-    }
-  for (const std::string &warning : result.assembly.warnings)
-    if (remarks)
-      emitRemark(module.getLoc()) << StringRef(warning).trim() << " [assembler]";
+    for (schedule::Kernel &kernel : program.kernels)
+      if (kernel.name == assembled.name) {
+        kernel.registers = assembled.registers;
+        kernel.spillBytes = assembled.spillBytes;
+      }
   program.modules.push_back({result.assembly.cubin, CAA_MODULE_CUBIN, result.target});
+}
+
+void remarkOn(const nvptx::Assembly &assembly, ModuleOp module) {
+  SymbolTable symbols(module);
+  for (const nvptx::AssembledKernel &kernel : assembly.kernels)
+    if (Operation *function = symbols.lookup(kernel.name); function && kernel.spillBytes)
+      emitRemark(function->getLoc()) << "kernel `" << kernel.name << "` moves " << kernel.spillBytes
+                                     << " bytes a thread between registers and memory [spill]";
+  for (const std::string &warning : assembly.warnings)
+    emitRemark(module.getLoc()) << StringRef(warning).trim() << " [assembler]";
 }
 
 } // namespace caa

@@ -32,8 +32,10 @@ private:
   std::future<llvm::Expected<Result>> running;
 };
 
-/// Adds the cubin, and to the kernels of its target's program what the assembler told of them. With `remarks`, kernels of `module`
-/// that do not fit into registers are remarked on.
-void addAssembly(schedule::Program &program, const Assembler::Result &result, mlir::ModuleOp module, bool remarks);
+/// Adds the cubin, and to the kernels of its target's program what the assembler told of them.
+void addAssembly(schedule::Program &program, const Assembler::Result &result);
+
+/// Remarks on kernels of `module` that do not fit into registers, and on the assembler's warnings.
+void remarkOn(const nvptx::Assembly &assembly, mlir::ModuleOp module);
 
 } // namespace caa

@@ -21,7 +21,7 @@ LogicalResult InternalErrors::take(Diagnostic &diagnostic) {
   if (summary && (any() || authorIsTold()))
     return success();
   // Verifiers quote the op: 'caa.map' op ...; a crash in a pass: A signal was caught ...
-  bool internal = all || summary || StringRef(message).starts_with("internal:") || StringRef(message).starts_with("'") ||
+  bool internal = (all && !StringRef(message).starts_with("cannot be compiled for ")) || summary || StringRef(message).starts_with("internal:") || StringRef(message).starts_with("'") ||
                   StringRef(message).starts_with("A signal was caught");
   if (!internal)
     return failure();

@@ -11,7 +11,8 @@
 namespace caa {
 
 /// While it lives, errors that no model's author can mend are kept here instead of being printed: those that begin with
-/// "internal:", those of verifiers (which quote an op), and, after `everythingIsInternal`, all.
+/// "internal:", those of verifiers (which quote an op), and, after `everythingIsInternal`, all but those that begin with "cannot be
+/// compiled for ": what a target has no code for is known only when its code is generated.
 class InternalErrors {
 public:
   /// `authorIsTold` says whether an error of the model's author has been reported: then a failing pass is no surprise.

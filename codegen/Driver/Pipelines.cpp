@@ -25,13 +25,15 @@ StringRef phaseName(Phase phase) {
   return names[unsigned(phase)];
 }
 
-/// Work items hold the rows of every pair tile: two warpgroups of 64 rows, and what they sweep over passes through shared memory.
+/// Work items hold the rows of every pair tile, and what they sweep over passes through shared memory. sm_80's code is for all GPUs
+/// from there on: those of sm_86 and sm_89 have 99 KiB for a block.
 static attend::LowerAttendOptions gpuAttends(caa_target target) {
   attend::LowerAttendOptions options;
   options.held = 128;
   options.swept = 64;
   options.keysAsRows = true;
   options.fitTiles = target == CAA_TARGET_SM90A;
+  options.blockBytes = (target == CAA_TARGET_SM90A ? 227 : 99) << 10;
   return options;
 }
 

@@ -50,9 +50,11 @@ static FailureOr<OwningOpRef<ModuleOp>> lower(func::FuncOp kernel, caa_target ta
     launch = std::move(*info);
     return module;
   }
+  if (errors.empty())
+    errors.emplace_back(kernel.getLoc(), "no kind of kernel takes it");
   for (const auto &[location, text] : errors)
-    emitError(location) << text;
-  return errors.empty() ? kernel.emitError("the GPU backend has no code for this kernel") : failure();
+    emitError(location) << "cannot be compiled for " << processorName(target) << " yet: " << text;
+  return failure();
 }
 
 static FailureOr<std::string> compile(func::FuncOp kernel, caa_target target, LaunchInfo &launch) {

@@ -97,5 +97,13 @@ TEST_F(InternalErrorsTest, OnceTheModelIsKnownToBeGoodEveryErrorIsOurs) {
   EXPECT_NE(internal.messages().find("cannot tile this"), std::string::npos);
 }
 
+TEST_F(InternalErrorsTest, WhatATargetHasNoCodeForIsToldTheAuthorEvenThen) {
+  internal.everythingIsInternal();
+  runPass([](mlir::ModuleOp module) { module.emitError("cannot be compiled for sm_80 yet: it is too large"); });
+  EXPECT_EQ(authorSees, "cannot be compiled for sm_80 yet: it is too large\n");
+  EXPECT_FALSE(internal.any());
+  EXPECT_EQ(internal.reproducer(), "");
+}
+
 } // namespace
 } // namespace caa

@@ -7,34 +7,44 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import sysconfig
 import time
 import unittest
 
 from harness import MODELS, ModelTest
-from programs import run
+from programs import SOURCE, run
+
+sys.path.insert(0, str(SOURCE / "test/codegen/Nvptx"))
+import check_sass  # noqa: E402
 
 TARGETS = ("sm_80", "sm_90a")
 SMALL = ["layers=1", "vocab=512"]
 
 
-def find_ptxas():
-    """The assembler of an installed toolkit, or of the package nvidia-cuda-nvcc that the tests install."""
+# Bytes that a thread of an attention kernel moves between registers and memory, at most, where it does at all: of a model of models/, for
+# a target and a width of its heads. A kernel that is better belongs here with its new figure.
+SPILLS = {("qwen_caa", "sm_90a", 64): 112, ("qwen_caa", "sm_90a", 128): 236, ("gemma", "sm_90a", 128): 104}
+SERIALISED = set()  # of such cases: with products that the assembler lets wait for one another
+
+
+def find_tool(name, package):
+    """A program of an installed CUDA toolkit, or of the package that the tests install."""
     packages = pathlib.Path(sysconfig.get_paths()["purelib"])
-    places = [os.environ.get("CAA_PTXAS"), shutil.which("ptxas"), *packages.glob("nvidia/*/bin/ptxas"), "/usr/local/cuda/bin/ptxas"]
+    places = [os.environ.get("CAA_PTXAS") if name == "ptxas" else None, shutil.which(name), f"/usr/local/cuda/bin/{name}", *packages.glob(f"nvidia/*/bin/{name}")]
     for place in filter(None, places):
         if pathlib.Path(place).is_file():
             if not os.access(place, os.X_OK):
                 os.chmod(place, 0o755)
             return str(place)
-    raise FileNotFoundError("ptxas: install a CUDA toolkit, or the package nvidia-cuda-nvcc")
+    raise FileNotFoundError(f"{name}: install a CUDA toolkit, or the package {package}")
 
 
 class GpuCode(ModelTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.ptxas = find_ptxas()
+        cls.ptxas, cls.nvdisasm = find_tool("ptxas", "nvidia-cuda-nvcc"), find_tool("nvdisasm", "nvidia-cuda-nvdisasm")
 
     def compile_for(self, model, targets, sets=SMALL, ptxas=None):
         library = self.folder / f"{model}-{len(targets)}-{time.monotonic_ns()}.so"
@@ -45,13 +55,28 @@ class GpuCode(ModelTest):
     def inspect(self, library):
         return json.loads(run("caa-run", "inspect", library, "--json").stdout)
 
+    @staticmethod
+    def ptx_in(library, target):
+        """The PTX text that a file holds for a target."""
+        data = library.read_bytes()
+        at = data.index(f".target {target}".encode())
+        return data[data.rindex(b"\0", 0, at) + 1:data.index(b"\0", at)].decode()
+
     def assemble(self, ptx, target):
-        """The assembler's words on a PTX text, which it must accept."""
-        source = self.fresh(".ptx")
+        """The assembler's words on a PTX text, which it must accept, and the file that it made."""
+        source = self.folder / f"{time.monotonic_ns()}.ptx"
         source.write_text(ptx)
-        done = subprocess.run([self.ptxas, f"-arch={target}", "-v", source, "-o", source.with_suffix(".cubin")], capture_output=True, text=True)
+        cubin = source.with_suffix(".cubin")
+        done = subprocess.run([self.ptxas, f"-arch={target}", "-v", source, "-o", cubin], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stderr
+        return done.stderr, cubin
+
+    def check_spills(self, told, allowed):
+        """Attention kernels move no more than `allowed` bytes a thread between registers and memory, by what the assembler told."""
+        found = re.findall(r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads", told, re.S)
+        spills = {name: int(stores) + int(loads) for name, stores, loads in found if name.startswith("attend")}
+        self.assertTrue(spills)
+        self.assertEqual({name: spilled for name, spilled in spills.items() if spilled > allowed}, {})
 
     def test_every_model_has_code_for_every_target(self):
         def facts_of(model):
@@ -69,38 +94,43 @@ class GpuCode(ModelTest):
                     modules = [(m["target"], m["kind"]) for m in facts["modules"]]
                     self.assertEqual(sorted(modules), [("sm_80", "ptx"), ("sm_90a", "cubin"), ("sm_90a", "ptx")])
                     for kernel in facts["kernels"]:
+                        if kernel["target"] == "sm_80":
+                            self.assertLessEqual(kernel["shared_bytes"], 99 << 10, kernel["name"])
                         self.assertEqual("registers" in kernel, kernel["target"] == "sm_90a", kernel["name"])
-                        if model in ("qwen_dense", "gpt2", "qwen_local") and kernel["name"].startswith("attend") and "registers" in kernel:
-                            self.assertEqual(kernel["spill_bytes"], 0, kernel["name"])
 
-    def test_the_assembler_accepts_the_ptx_of_all_targets_and_serialises_no_product_of_dense_attention(self):
-        for model in ("qwen_dense", "qwen_caa"):
-            for target in TARGETS:
-                sets = sum((["--set", s] for s in SMALL), [])
-                ptx = run("caac", MODELS / f"{model}.mdl", *sets, "--target", target, "--emit", "ptx").stdout
-                self.assertIn(f".target {target}", ptx)
-                told = self.assemble(ptx, target)
-                if model == "qwen_dense":
-                    self.assertNotIn("C75", told)
+    def test_attention_keeps_to_registers_and_its_products_run_beside_other_work_undisturbed(self):
+        def told_of(case):
+            model, width = case
+            library = self.compile_for(model, TARGETS, [*SMALL, f"head_dim={width}"], ptxas="/nonexistent/ptxas")
+            return case, {target: self.assemble(self.ptx_in(library, target), target) for target in TARGETS}
 
-    def test_attention_on_hopper_spills_no_register_and_serialises_no_product_at_either_head_width(self):
-        for model in ("qwen_dense", "qwen_local"):
-            for width in (64, 128):
-                with self.subTest(model=model, width=width):
-                    sets = sum((["--set", s] for s in (*SMALL, f"head_dim={width}")), [])
-                    told = self.assemble(run("caac", MODELS / f"{model}.mdl", *sets, "--target", "sm_90a", "--emit", "ptx").stdout, "sm_90a")
-                    self.assertNotIn("C75", told)
-                    spilled = re.findall(r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads", told, re.S)
-                    attends = [(name, int(stores), int(loads)) for name, stores, loads in spilled if name.startswith("attend")]
-                    self.assertEqual(len(attends), 4)
-                    self.assertEqual([one for one in attends if one[1:] != (0, 0)], [])
+        cases = [(model, width) for model in ("qwen_dense", "qwen_local", "qwen_caa", "gemma") for width in (64, 128)]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for (model, width), results in pool.map(told_of, cases):
+                for target, (told, cubin) in results.items():
+                    with self.subTest(model=model, width=width, target=target):
+                        self.check_spills(told, SPILLS.get((model, target, width), 0))
+                        self.assertNotIn("C75", "" if (model, target, width) in SERIALISED else told)
+                        if target == "sm_90a":
+                            sass = subprocess.run([self.nvdisasm, "-c", cubin], check=True, capture_output=True, text=True).stdout
+                            self.assertGreater(check_sass.count_products(sass), 16)
+                            self.assertEqual(check_sass.check(sass), [])
+
+    def test_a_remark_tells_what_a_kernel_spills_also_where_no_machine_code_is_kept(self):
+        sets = [flag for item in (*SMALL, "heads=2", "kv_heads=2", "head_dim=256") for flag in ("--set", item)]
+        told = run("caac", MODELS / "qwen_dense.mdl", "-o", self.fresh(".so"), "--target", "sm_80", "--remarks", *sets, env=os.environ | {"CAA_PTXAS": self.ptxas}).stderr
+        self.assertRegex(told, r"kernel `attend_\d+` moves \d+ bytes a thread between registers and memory \[spill\]")
+
+    def test_what_has_no_code_is_told_where_it_stands(self):
+        source = self.fresh(".mdl")
+        source.write_text('use "%s/qwen3.mdl"\nmodel wide = qwen3(heads = 2, kv_heads = 2, head_dim = 2048)\n' % MODELS)
+        told = run("caac", source, "-o", self.fresh(".so"), "--target", "sm_80", "--set", "layers=1", "--set", "vocab=512", status=1).stderr
+        self.assertRegex(told, r"qwen3\.mdl:\d+:\d+: error: cannot be compiled for sm_80 yet: the smallest tiles of this attention take \d+ bytes of shared memory; a block has 166912")
 
     def test_the_ptx_lies_in_the_file_as_text(self):
         library = self.compile_for("gpt2", TARGETS)
-        data = library.read_bytes()
         for target in TARGETS:
-            at = data.index(f".target {target}".encode())
-            text = data[data.rindex(b"\0", 0, at) + 1:data.index(b"\0", at)].decode()
+            text = self.ptx_in(library, target)
             self.assertTrue(text.lstrip().startswith(".version"), text[:80])
             self.assemble(text, target)
 

@@ -6,6 +6,7 @@
 #include "codegen/Llvm/VectorMath.h"
 #include "codegen/Nvptx/Core/DoubleMath.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -108,7 +109,16 @@ struct GpuFunctions : emit::Functions {
 
 } // namespace
 
+Value narrowed(ThreadCode &code, Value integer) {
+  if (integer.getType() != code.i64)
+    return integer;
+  return code.toWord(code.maximum(code.minimum(integer, code.index(mostPosition)), code.index(-mostPosition)));
+}
+
 FailureOr<Value> emitScalarOp(ThreadCode &code, Operation *op, ValueRange operands, const ScalarOptions &options) {
+  if (auto constant = dyn_cast<arith::ConstantOp>(op); constant && options.narrow && op->getResult(0).getType().isIntOrIndex())
+    if (auto value = cast<IntegerAttr>(constant.getValue()); registerType(value.getType()) == code.i64)
+      return code.word(std::clamp(value.getInt(), -mostPosition, mostPosition));
   Block *block = code.builder.getInsertionBlock();
   Operation *last = block->empty() ? nullptr : &block->back();
   auto results = emit::emitScalarOp(code, op, operands, 1, options.narrow, GpuFunctions(code, options));

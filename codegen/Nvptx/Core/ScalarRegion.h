@@ -13,9 +13,14 @@ struct ScalarOptions {
   bool approximate = false;
   /// Lets the code generator contract a b + c to a fused multiply-add.
   bool contract = false;
-  /// Values of type i64 and index are held as i32: for code whose integers are positions and counts.
+  /// Values of type i64 and index are held as i32: for code whose integers are positions and counts, which are below
+  /// `mostPosition`. What is beyond that becomes it, so that a position plus or minus it does not overflow.
   bool narrow = false;
 };
+constexpr int64_t mostPosition = 1 << 30;
+
+/// An integer of memory as `narrow` holds it.
+Value narrowed(ThreadCode &code, Value integer);
 
 /// Emits one op without regions (arith, math, caa scalar ops) on scalars. Fails with a diagnostic if it is unknown.
 mlir::FailureOr<Value> emitScalarOp(ThreadCode &code, mlir::Operation *op, ValueRange operands, const ScalarOptions &options);

@@ -101,8 +101,8 @@ LogicalResult FragmentEmitter::emitOp(Operation *op) {
   };
   if (isa<tile::ItemOp>(op))
     return scalars[op->getResult(0)] = item, success();
-  if (auto extent = dyn_cast<tile::ExtentOp>(op)) // from 32 bits, so that LLVM knows its range
-    return scalars[extent.getSize()] = code.toLong(frame.extent32(extent.getExtent())), success();
+  if (auto extent = dyn_cast<tile::ExtentOp>(op))
+    return scalars[extent.getSize()] = frame.extent32(extent.getExtent()), success();
   if (auto load = dyn_cast<tile::LoadOp>(op))
     return Fragments::isNarrow(load) ? emitNarrowLoad(load) : emitWideLoad(load);
   if (auto store = dyn_cast<tile::StoreOp>(op))
@@ -287,7 +287,9 @@ LogicalResult FragmentEmitter::emitIf(Operation *op) {
     if (isa<tile::RankingType>(type))
       return op->emitError("a ranking that only some tiles fill");
     auto tile = dyn_cast<tile::TileType>(type);
-    types.append(tile ? size_t(fragments.countOf(tile)) : 1, tile ? fragments.valueTypeOf(tile) : registerType(type));
+    Type scalarType = registerType(type);
+    types.append(tile ? size_t(fragments.countOf(tile)) : 1,
+                 tile ? fragments.valueTypeOf(tile) : scalarType == code.i64 ? code.i32 : scalarType);
   }
   auto branch = [&](Region &region) -> SmallVector<Value> {
     if (region.empty())

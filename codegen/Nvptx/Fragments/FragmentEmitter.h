@@ -42,7 +42,7 @@ protected:
   /// At the beginning of each iteration of a loop, and where the loop is done.
   virtual void beginIteration() {}
   virtual void endLoop() {}
-  /// The present work item, i64.
+  /// The present work item, i32.
   Value item;
 
   //===-- For sweeps --------------------------------------------------------------------------------------------===//
@@ -52,12 +52,13 @@ protected:
   void bind(ValueRange values, ValueRange registers, ValueRange like);
   /// What a sweep's results are.
   void bindSweep(tile::SweepOp sweep, ValueRange registers);
-  /// Emits the visit region at p (i64): which body, i32.
+  /// Emits the visit region at p: which body (i32 both).
   mlir::FailureOr<Value> emitVisit(tile::SweepOp sweep, Value p);
-  /// Branches to the body `number` (i32, not -1) with the carried `registers`; returns the next ones.
+  /// Branches to the body `number` (i32, not -1) at p (i32) with the carried `registers`; returns the next ones.
   mlir::FailureOr<SmallVector<Value>> emitBodies(tile::SweepOp sweep, Value number, Value p, ValueRange registers);
 
   //===-- Values ------------------------------------------------------------------------------------------------===//
+  // Integers of 64 bits and indices are i32: they are positions and counts.
   Value scalar(Value value);
   const Fragment &fragment(Value value);
   SmallVector<Value> scalarsOf(ValueRange values);

@@ -58,7 +58,7 @@ Fragment Fragments::loadNarrow(tile::LoadOp load, ValueRange indices) {
   auto read = [&](Value address) -> Value {
     if (stored.isInteger(1))
       return code.load(address, stored, 1);
-    return code.extend(code.loadAs(stored, address, readOnly));
+    return narrowed(code, code.extend(code.loadAs(stored, address, readOnly)));
   };
   // An element of a row or column: the last one in its place past the end, so that no address is wild, then zero.
   auto readAt = [&](Value number, Value left, int64_t stride) {
@@ -109,7 +109,7 @@ Fragment Fragments::loadRowFromShared(tile::TileType type, Value sharedPointer) 
   for (int64_t block = 0; block < blocksOf(type.getColumns()); ++block) {
     Value both = code.loadAs(code.vector(stored, 2), code.address(base, stored, block * 8));
     for (int64_t column : {0, 1})
-      result.values.push_back(code.extend(code.emit::Code::lane(both, column)));
+      result.values.push_back(narrowed(code, code.extend(code.emit::Code::lane(both, column))));
   }
   return result;
 }
@@ -119,6 +119,8 @@ void Fragments::store(tile::StoreOp store, const Fragment &tile, ValueRange indi
   Type stored = registerType(access.type().getElementType());
   Value base = startOf(store.getTarget(), indices);
   auto write = [&](Value value, Value address) {
+    if (stored == code.i64)
+      value = code.toLong(value);
     if (stored.isBF16() && store.getAccumulate())
       value = code.fadd(code.extend(code.loadAs(stored, address)), value);
     else if (store.getAccumulate()) {

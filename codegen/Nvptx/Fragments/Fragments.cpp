@@ -42,7 +42,8 @@ int64_t Fragments::countOf(tile::TileType type) const {
 Type Fragments::valueTypeOf(tile::TileType type) const {
   if (type.getElement().isBF16())
     return isPacked(type) ? code.i32 : code.f32;
-  return registerType(type.getElement());
+  Type element = registerType(type.getElement());
+  return element == code.i64 ? code.i32 : element;
 }
 
 int64_t Fragments::pairIndex(tile::TileType type, int64_t strip, int64_t block, int64_t half, int64_t column) {
@@ -90,14 +91,9 @@ Fragment Fragments::splat(tile::TileType type, Value value) {
   return {type, SmallVector<Value>(countOf(type), value)};
 }
 
-// i64 values are made of i32 ones, so that comparisons of positions are narrowed again by LLVM.
 Fragment Fragments::iota(tile::TileType type, Value start) {
   Fragment result{type, {}};
-  Value first = code.toWord(start);
-  auto put = [&](Value number) {
-    Value value = code.add(first, number);
-    result.values.push_back(valueTypeOf(type) == code.i64 ? code.toLong(value) : value);
-  };
+  auto put = [&](Value number) { result.values.push_back(code.add(start, number)); };
   switch (shapeOf(type)) {
   case Shape::Scalar:
     put(code.word(0));
@@ -150,10 +146,6 @@ public:
         values[op.getResult(0)] = code.real(cast<FloatAttr>(constant.getValue()).getValueAsDouble(), code.f32);
         continue;
       }
-      if (auto division = dyn_cast<arith::FloorDivSIOp>(op); division && isDistance(division.getLhs())) {
-        values[division.getResult()] = divideDistance(get(division.getLhs()), get(division.getRhs()));
-        continue;
-      }
       if (auto exp = dyn_cast<math::ExpOp>(op); exp && options.approximate)
         if (Value result = expOfDifference(exp, get)) {
           values[exp.getResult()] = result;
@@ -178,30 +170,6 @@ public:
   }
 
 private:
-  // Whether a value is a position or the difference of two: below 2^31.
-  bool isDistance(Value value) {
-    if (auto difference = value.getDefiningOp<arith::SubIOp>())
-      return isDistance(difference.getLhs()) && isDistance(difference.getRhs());
-    auto argument = dyn_cast<BlockArgument>(value);
-    return argument && argument.getOwner() == &map.getBody().front() &&
-           map.getOperands()[argument.getArgNumber()].getDefiningOp<tile::IotaOp>();
-  }
-
-  // Rounded down, in 32 bits: a division of 64 bits is a call, and a divisor beyond 32 bits may as well be the largest
-  // of them.
-  Value divideDistance(Value distance, Value divisor) {
-    Type wide = distance.getType();
-    Value most = code.integer(INT32_MAX, divisor.getType());
-    Value a = code.toWord(distance), b = code.toWord(code.maximum(code.minimum(divisor, most),
-                                                                  code.sub(code.integer(0, divisor.getType()), most)));
-    Value quotient = LLVM::SDivOp::create(code.builder, code.loc, a, b), rest = code.sub(a, code.mul(quotient, b)),
-          zero = code.word(0);
-    Value below = code.bitAnd(code.compare(LLVM::ICmpPredicate::ne, rest, zero),
-                              code.compare(LLVM::ICmpPredicate::slt, code.bitXor(rest, b), zero));
-    Value floor = code.select(below, code.sub(quotient, code.word(1)), quotient);
-    return wide == code.i64 ? code.toLong(floor) : floor;
-  }
-
   // e^(c x - b) as 2^(x (c log2 e) - b log2 e): one multiply-add for each pair, the rest is the same for a row or
   // column.
   Value expOfDifference(math::ExpOp exp, function_ref<Value(Value)> get) {

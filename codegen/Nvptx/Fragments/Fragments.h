@@ -10,8 +10,8 @@
 // | 1xC | for each block: two columns; the same for all rows |
 // | 1x1 | one value, the same in all threads |
 //
-// bf16 values of Rx1, 1xC and 1x1 tiles are held as f32. There are whole pairs of blocks and whole strips, always: columns and rows past a
-// tile's last one hold what maps make of zeros, and nothing reads them.
+// bf16 values of Rx1, 1xC and 1x1 tiles are held as f32, i64 and index ones as i32 (ScalarOptions::narrow). There are whole pairs of
+// blocks and whole strips, always: columns and rows past a tile's last one hold what maps make of zeros, and nothing reads them.
 #pragma once
 
 #include "codegen/Nvptx/Core/Frame.h"

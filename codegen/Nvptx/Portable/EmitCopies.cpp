@@ -204,7 +204,7 @@ FailureOr<std::pair<Value, Value>> PortableEmitter::advance(tile::SweepOp sweep,
         }
         Value again = code.bitAnd(code.compare(ICmpPredicate::slt, *body, code.word(0)),
                                   code.compare(ICmpPredicate::slt, carried[0], upper));
-        Value next = code.add(carried[0], code.index(int64_t(sweep.getStep())));
+        Value next = code.add(carried[0], code.word(int64_t(sweep.getStep())));
         return {again, {code.select(again, next, carried[0]), *body}};
       });
   if (failed(status))
@@ -218,7 +218,7 @@ LogicalResult PortableEmitter::emitSweep(tile::SweepOp sweep) {
   const Ring &ring = plan.ring(sweep);
   bool isRing = ring.stages > 1;
   int64_t ahead = isRing ? ring.stages - 1 : 1;
-  Value upper = scalar(sweep.getUpper()), step = code.index(int64_t(sweep.getStep()));
+  Value upper = scalar(sweep.getUpper()), step = code.word(int64_t(sweep.getStep()));
   SmallVector<Value> state; // start and body of `ahead` tiles, the present stage, then what is carried
   beforeWrites();
   for (int64_t n = 0; n < ahead; ++n) {

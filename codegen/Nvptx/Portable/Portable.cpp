@@ -9,8 +9,9 @@ using LLVM::ICmpPredicate;
 
 namespace caa::nvptx {
 
-/// What a block may have of shared memory.
+/// What a block may have of shared memory: at most, and on every GPU that runs the target's code (sm_86 and sm_89 have less).
 static int64_t mostSharedBytes(caa_target target) { return int64_t(target == CAA_TARGET_SM90A ? 227 : 163) << 10; }
+static int64_t leastSharedBytes(caa_target target) { return int64_t(target == CAA_TARGET_SM90A ? 227 : 99) << 10; }
 
 static bool hasRanking(func::FuncOp kernel) {
   return kernel.walk([](tile::RankingOp) { return WalkResult::interrupt(); }).wasInterrupted();
@@ -20,7 +21,7 @@ PortableEmitter::PortableEmitter(Frame &frame, Fragments &fragments, const Share
     : FragmentEmitter(frame, fragments, options), plan(plan), sharedBase(code.sharedAddress(code.shared())) {}
 
 LogicalResult PortableEmitter::run() {
-  item = workItem();
+  item = code.toWord(workItem());
   if (plan.hasPadding())
     clearShared();
   return emitBlock(frame.kernel.getBody().front());
@@ -129,23 +130,35 @@ bool takesPortable(func::FuncOp kernel, caa_target) {
   return heldRows(kernel) > 1;
 }
 
+// The lists of a ranking: ample ones where two blocks share a multiprocessor (163 KiB, less 1 KiB each), else what one block has.
+static int64_t capacityFor(RowLayout rows, int64_t planned, caa_target target) {
+  constexpr int64_t ample = 48, half = 80 << 10;
+  if (target == CAA_TARGET_SM80)
+    if (int64_t capacity = ListRanker::capacityFor(rows, half - planned); capacity >= ample)
+      return capacity;
+  if (int64_t capacity = ListRanker::capacityFor(rows, leastSharedBytes(target) - planned))
+    return capacity;
+  return ListRanker::capacityFor(rows, mostSharedBytes(target) - planned);
+}
+
 FailureOr<LaunchInfo> emitPortable(func::FuncOp kernel, ModuleOp module, caa_target target) {
   OwningOpRef<func::FuncOp> prepared = kernel.clone();
   RowLayout rows = rowsFor(*prepared, heldRows(*prepared));
   SharedPlan plan;
-  if (failed(plan.plan(*prepared, Fragments::exchangeBytes(*prepared, rows), mostSharedBytes(target))))
+  if (failed(plan.plan(*prepared, Fragments::exchangeBytes(*prepared, rows), leastSharedBytes(target), mostSharedBytes(target))))
     return failure();
   bool isBf16 = false;
   prepared->walk([&](tile::DotOp dot) { isBf16 |= dot.getB().getType().getElement().isBF16(); });
-  ScalarOptions options{isBf16, isBf16};
+  ScalarOptions options{isBf16, isBf16, /*narrow=*/true};
   LaunchInfo launch;
   launch.threads = uint32_t(32 * rows.warps);
   launch.sharedBytes = uint32_t(plan.bytes());
   int64_t capacity = 0;
   if (hasRanking(*prepared)) {
-    capacity = ListRanker::capacityFor(rows, mostSharedBytes(target) - plan.bytes());
+    capacity = capacityFor(rows, plan.bytes(), target);
     if (!capacity)
-      return kernel.emitError("shared memory has no room for the lists of a ranking");
+      return kernel.emitError() << "a ranking's tiles take " << plan.bytes() << " bytes of shared memory; of the " << mostSharedBytes(target)
+                                << " of a block that leaves too few for its lists";
     launch.sharedBytes += uint32_t(ListRanker::bytes(rows, capacity));
   }
   Frame frame(*prepared, module, target, launch);
@@ -157,7 +170,7 @@ FailureOr<LaunchInfo> emitPortable(func::FuncOp kernel, ModuleOp module, caa_tar
     emitter.ranker = &ranker.emplace(frame.code, fragments, frame.code.shared(plan.bytes()), capacity);
   if (failed(emitter.run()))
     return failure();
-  return frame.finish();
+  return frame.finish(/*minBlocks=*/1); // or the assembler spills a few registers for the sake of another block
 }
 
 } // namespace caa::nvptx

@@ -56,7 +56,7 @@ static Region *bodyOf(Operation *op, tile::SweepOp &sweep) {
   return nullptr;
 }
 
-LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64_t mostBytes) {
+LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64_t wantedBytes, int64_t mostBytes) {
   kernel.walk([](tile::SweepOp sweep) { hoistInvariants(sweep); });
   IRRewriter rewriter(kernel.getContext());
   DominanceInfo dominance(kernel);
@@ -133,12 +133,13 @@ LogicalResult SharedPlan::plan(func::FuncOp kernel, int64_t exchangeBytes, int64
       ring.stageBytes += staged.tile.bytes();
       padding |= !staged.isRow && staged.tile.hasPadding();
     }
-    while (ring.stages > 1 && start + ring.stages * ring.stageBytes > mostBytes)
+    int64_t limit = start + ring.stageBytes <= wantedBytes ? wantedBytes : mostBytes;
+    while (ring.stages > 1 && start + ring.stages * ring.stageBytes > limit)
       --ring.stages;
     end = std::max(end, start + ring.stages * ring.stageBytes);
   }
   if (end > mostBytes)
-    return kernel.emitError() << "its tiles take " << end << " bytes of shared memory; a block has " << mostBytes;
+    return kernel.emitError() << "the smallest tiles of this attention take " << end << " bytes of shared memory; a block has " << mostBytes;
   return success();
 }
 

@@ -38,8 +38,8 @@ struct Ring {
 class SharedPlan {
 public:
   /// Moves invariant scalars out of the sweeps of `kernel`, then decides. Fails with a diagnostic on loads that no ring can do, and
-  /// on kernels that need more than `mostBytes`.
-  mlir::LogicalResult plan(mlir::func::FuncOp kernel, int64_t exchangeBytes, int64_t mostBytes);
+  /// on kernels that need more than `mostBytes`. Rings have one stage only where it takes that to keep to `wantedBytes`.
+  mlir::LogicalResult plan(mlir::func::FuncOp kernel, int64_t exchangeBytes, int64_t wantedBytes, int64_t mostBytes);
 
   const SharedTile *held(tile::LoadOp load) const;
   const Ring &ring(tile::SweepOp sweep) const { return rings.find(sweep)->second; }

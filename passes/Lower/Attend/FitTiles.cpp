@@ -1,4 +1,5 @@
-// See FitTiles.h. The limits are what ptxas was seen to do without spilling, at 160 registers (three warpgroups) and 240 (two).
+// See FitTiles.h. The limits are what ptxas was seen to do without spilling: at 160 registers (three warpgroups) and 240 (two), and at
+// 255 (four or eight warps).
 #include "passes/Lower/Attend/FitTiles.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -8,9 +9,26 @@ using namespace mlir;
 
 namespace caa::attend {
 
-std::optional<TileSizes> fitTiles(AttendOp attend) {
+namespace {
+/// What tile sizes depend on.
+struct Needs {
   int64_t scores = 0, operations = 0, conditions = 0, carried = 0, sums = 0, softmaxes = 0, words = 0, heldWords = 0, longest = 0;
-  bool fits = true, holdsKeys = false;
+  bool fits = true;      ///< all products are of bf16 vectors of a multiple of 16
+  bool holdsKeys = false, ranks = false;
+
+  explicit Needs(AttendOp attend);
+  /// Registers of a thread for so many columns, 16 rows for each warp: sums, scores, packed weights; two softmaxes hold one more
+  /// pair tile, long formulas another.
+  int64_t registers(int64_t columns) const {
+    int64_t count = carried + scores * columns / 2 + sums * columns / 4;
+    if (softmaxes > 1)
+      count += (softmaxes - 1) * (columns / 2 + 8);
+    return operations > 16 ? count + columns / 2 : count;
+  }
+};
+} // namespace
+
+Needs::Needs(AttendOp attend) {
   for (Operation &op : attend.getBody().front()) {
     if (auto dot = dyn_cast<DotOp>(op)) {
       auto type = cast<VectorType>(dot.getQuery().getType());
@@ -27,8 +45,7 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
     bool overKeys = reduction.getAxis() == Axis::Keys;
     holdsKeys |= !overKeys;
     softmaxes += reduction.getKind() == ReductionKind::Softmax;
-    if (reduction.getKind() == ReductionKind::Kth)
-      return std::nullopt;
+    ranks |= reduction.getKind() == ReductionKind::Kth;
     if (reduction.getValue() < 0)
       continue;
     Value argument = overKeys ? attend.getKeyArgument(unsigned(reduction.getValue())) : attend.getQueryArgument(unsigned(reduction.getValue()));
@@ -40,28 +57,58 @@ std::optional<TileSizes> fitTiles(AttendOp attend) {
   auto isWord = [](Value operand) { return cast<RankedTensorType>(operand.getType()).getShape().back() == 1; };
   words = llvm::count_if(holdsKeys ? attend.getQueries() : attend.getKeys(), isWord);
   heldWords = llvm::count_if(holdsKeys ? attend.getKeys() : attend.getQueries(), isWord);
-  if (!fits || !scores)
-    return std::nullopt;
+}
 
-  // Registers of a thread: sums, scores, packed weights; two softmaxes hold one more pair tile, long formulas another.
-  auto registers = [&](int64_t columns) {
-    int64_t count = carried + scores * columns / 2 + sums * columns / 4;
-    if (softmaxes > 1)
-      count += (softmaxes - 1) * (columns / 2 + 8);
-    return operations > 16 ? count + columns / 2 : count;
-  };
-  int64_t swept = registers(64) <= 224 ? 64 : 32;
-  if (longest > 128) // shared memory is the limit
+std::optional<TileSizes> fitTiles(AttendOp attend) {
+  Needs needs(attend);
+  if (!needs.fits || !needs.scores || needs.ranks)
+    return std::nullopt;
+  int64_t swept = needs.registers(64) <= 224 ? 64 : 32;
+  if (needs.longest > 128) // shared memory is the limit
     return TileSizes{64, swept};
-  bool isSimple = operations <= 8 && softmaxes <= 1;
-  if (isSimple && operations <= 3 && conditions <= 6 && words + heldWords == 0 && registers(128) <= 128)
+  bool isSimple = needs.operations <= 8 && needs.softmaxes <= 1;
+  if (isSimple && needs.operations <= 3 && needs.conditions <= 6 && needs.words + needs.heldWords == 0 && needs.registers(128) <= 128)
     return TileSizes{192, 128};
-  if (isSimple && registers(128) <= 176)
+  if (isSimple && needs.registers(128) <= 176)
     return TileSizes{128, 128};
   // One sum alone is pipelined: the scores of two visits are alive at a time.
-  if (isSimple && registers(64) <= (sums > 1 ? 160 : 136) && words <= 2 && heldWords <= 2)
+  if (isSimple && needs.registers(64) <= (needs.sums > 1 ? 160 : 136) && needs.words <= 2 && needs.heldWords <= 2)
     return TileSizes{192, 64};
   return TileSizes{128, swept};
+}
+
+/// Bytes of shared memory of one token of `tokens`: rows of 16-byte chunks, an odd number of them; words as they are.
+static int64_t bytesPerToken(ValueRange tokens) {
+  llvm::SmallDenseSet<Value> seen;
+  int64_t bytes = 0;
+  for (Value operand : tokens) {
+    auto type = cast<RankedTensorType>(operand.getType());
+    int64_t size = std::max<int64_t>(type.getElementTypeBitWidth() / 8, 1), width = type.getShape().back();
+    if (seen.insert(operand).second)
+      bytes += width == 1 ? size : ((llvm::alignTo(width, 16) * size / 16) | 1) * 16;
+  }
+  return bytes;
+}
+
+TileSizes fitBlock(AttendOp attend, TileSizes most, int64_t bytes) {
+  Needs needs(attend);
+  int64_t perHeld = bytesPerToken(needs.holdsKeys ? attend.getKeys() : attend.getQueries()),
+          perSwept = bytesPerToken(needs.holdsKeys ? attend.getQueries() : attend.getKeys());
+  constexpr int64_t listBytes = 4 * 4 * 49;  // of a ranked row: codegen/Nvptx/Fragments/Ranking.h, a capacity of 48
+  constexpr int64_t exchangeBytes = 512;     // of reductions over warps
+  constexpr int64_t mostRegisters = 192;     // beside addresses, maxima and operands of products
+  if (needs.ranks)
+    perHeld += listBytes;
+  TileSizes smallest{};
+  for (auto [held, swept] : {TileSizes{128, 64}, TileSizes{128, 32}, TileSizes{64, 64}, TileSizes{64, 32}, TileSizes{64, 16},
+                             TileSizes{32, 32}, TileSizes{32, 16}, TileSizes{16, 16}}) {
+    if (held > most.held || swept > most.swept)
+      continue;
+    smallest = {held, swept};
+    if (held * perHeld + 2 * swept * perSwept + exchangeBytes <= bytes && (swept == 16 || needs.registers(swept) <= mostRegisters))
+      return smallest;
+  }
+  return smallest;
 }
 
 } // namespace caa::attend

@@ -61,15 +61,13 @@ Options LowerAttend::optionsFor(AttendOp attend) {
   int64_t &heldSize = holdsKeys ? options.keys : options.queries, &sweptSize = holdsKeys ? options.queries : options.keys;
   heldSize = first({holdsKeys ? heldKeys : ranks ? heldRanking : 0, held, heldSize});
   sweptSize = first({holdsKeys ? sweptQueries : ranks ? sweptRanking : 0, swept, sweptSize});
-  // What is held must fit into shared memory beside what is swept: of vectors longer than 256 bytes, half as many.
-  int64_t longest = 0;
-  for (Value operand : attend->getOperands())
-    longest = std::max(longest, shapeOf(operand).width * int64_t(elementOf(operand).getIntOrFloatBitWidth()) / 8);
-  if (held > 0 && longest > 256)
-    heldSize = std::max<int64_t>(heldSize / 2, 16);
+  std::optional<TileSizes> sizes;
   if (fitTiles)
-    if (auto sizes = attend::fitTiles(attend))
-      heldSize = sizes->held, sweptSize = sizes->swept;
+    sizes = attend::fitTiles(attend);
+  if (!sizes && blockBytes > 0)
+    sizes = attend::fitBlock(attend, {heldSize, sweptSize}, blockBytes);
+  if (sizes)
+    heldSize = sizes->held, sweptSize = sizes->swept;
   options.splitsUnits = held > 0; // pair tiles lie in registers, which are few
   options.keys = tileOfKeys(attend, options);
   return options;

@@ -25,6 +25,7 @@ def LowerAttend : Pass<"caa-lower-attend", "::mlir::ModuleOp"> {
     Option<"heldRanking", "held-ranking", "int64_t", "0", "The tile that it holds where it ranks; 0: as `held`">,
     Option<"sweptRanking", "swept-ranking", "int64_t", "0", "The tiles that it sweeps over where it ranks; 0: as `swept`">,
     Option<"fitTiles", "fit-tiles", "bool", "false", "Where rows are bf16: the largest tiles that fit the registers of Hopper's warpgroups">,
+    Option<"blockBytes", "block-bytes", "int64_t", "0", "Smaller tiles than `held` and `swept` where a block with that much shared memory, or a thread's registers, take no larger ones; 0: any">,
     Option<"bodies", "bodies", "unsigned", "4", "Bodies of a sweep, at most">,
     Option<"keysAsRows", "keys-as-rows", "bool", "false", "Where a work item holds keys: make them the rows of pair tiles">
   ];

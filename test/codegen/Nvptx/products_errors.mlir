@@ -2,7 +2,7 @@
 // RUN: not tile-to-ptx %s --target=sm_80 --only=transposed 2>&1 | FileCheck %s --check-prefix=TRANSPOSED
 // RUN: not tile-to-ptx %s --target=sm_80 --only=large 2>&1 | FileCheck %s --check-prefix=LARGE
 
-// TRANSPOSED: products_errors.mlir":[[# @LINE + 7]]:{{.*}}error: a GPU kernel's product needs the held axis as rows
+// TRANSPOSED: products_errors.mlir":[[# @LINE + 7]]:{{.*}}error: cannot be compiled for sm_80 yet: a GPU kernel's product needs the held axis as rows
 func.func @transposed(%a: memref<?x?x1x16xbf16>, %out: memref<?x?x1x16xf32>)
     attributes {tile.kernel, tile.grid = [#tile.term<1, batch = 1>]} {
   %item = tile.item
@@ -14,7 +14,7 @@ func.func @transposed(%a: memref<?x?x1x16xbf16>, %out: memref<?x?x1x16xf32>)
   return
 }
 
-// LARGE: error: its tiles take {{[0-9]+}} bytes of shared memory; a block has 166912
+// LARGE: error: cannot be compiled for sm_80 yet: the smallest tiles of this attention take {{[0-9]+}} bytes of shared memory; a block has 166912
 func.func @large(%a: memref<?x?x1x1024xf32>, %out: memref<?x?x1x64xf32>)
     attributes {tile.kernel, tile.grid = [#tile.term<1, batch = 1>]} {
   %item = tile.item

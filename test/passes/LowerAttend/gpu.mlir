@@ -49,18 +49,3 @@ func.func private @keys(%q: tensor<?x?x2x16xbf16>, %lse: tensor<?x?x2x1xf32>, %k
   }
   return %dk : tensor<?x?x2x16xbf16>
 }
-
-// Vectors of 512 bytes: half as many are held.
-// CHECK-LABEL: func.func private @wide
-// CHECK: tile.load %arg0{{.*}} -> <64x256xbf16>
-// CHECK: tile.load %arg1{{.*}} -> <64x256xbf16>
-func.func private @wide(%q: tensor<?x?x1x256xbf16>, %k: tensor<?x?x1x256xbf16>) -> tensor<?x?x1x256xbf16> attributes {caa.kernel} {
-  %o, %lse = caa.attend queries(%q) keys(%k) heads() reductions [#caa.reduce<softmax over keys, value = 0>]
-      : (tensor<?x?x1x256xbf16>, tensor<?x?x1x256xbf16>) -> (tensor<?x?x1x256xbf16>, tensor<?x?x1x1xf32>) {
-  ^bb0(%i: i64, %j: i64, %qi: vector<256xbf16>, %kj: vector<256xbf16>):
-    %d = caa.dot %qi, %kj : vector<256xbf16>
-    %m = arith.cmpi sle, %j, %i : i64
-    caa.yield %d, %m : f32, i1
-  }
-  return %o : tensor<?x?x1x256xbf16>
-}
