@@ -34,6 +34,8 @@ static attend::LowerAttendOptions gpuAttends(caa_target target) {
   options.keysAsRows = true;
   options.fitTiles = target == CAA_TARGET_SM90A;
   options.blockBytes = (target == CAA_TARGET_SM90A ? 227 : 99) << 10;
+  if (target == CAA_TARGET_SM90A) // while one looks for its threshold another sweeps
+    options.heldRanking = 64;
   return options;
 }
 

@@ -372,6 +372,15 @@ void KernelEmitter::emitVisitsInOrder(Scope &item, Value firstWord) {
   readSlot(stage);
   bindStage(scope, stage);
   bindCarried(scope);
+  // A ranking reads no tile but for its scores: the next ones may come while it looks at these.
+  llvm::BitVector released(plan.ringCount());
+  if (plan.threshold && common && !flight.groups.empty()) {
+    complete(scope, flight.groups.back().first);
+    code.warpBarrier();
+    for (tile::DotOp dot : plan.bodies[0].scores)
+      released.set(streamOf(dot));
+    releaseRings(released, stage.number);
+  }
   perBody(stage, [&](unsigned n) {
     Scope inner(*values, &scope);
     Block &block = plan.bodies[n].region->front();
@@ -386,7 +395,8 @@ void KernelEmitter::emitVisitsInOrder(Scope &item, Value firstWord) {
   for (unsigned ringNumber = 0; ringNumber < plan.ringCount(); ++ringNumber)
     waitRing(ringNumber, stage);
   code.warpBarrier();
-  releaseRings(llvm::BitVector(plan.ringCount(), true), stage.number);
+  llvm::BitVector rest(released);
+  releaseRings(rest.flip(), stage.number);
   ring->advance(code);
   word.set(stage.next);
   branchTogether(code.compare(ICmpPredicate::ne, stage.next, code.word(0)), top, end);
@@ -396,18 +406,28 @@ void KernelEmitter::emitVisitsInOrder(Scope &item, Value firstWord) {
 /// A body's part that needs no sums: the next carried rows, the factors, and the weights in `fresh`.
 void KernelEmitter::emitWeights(Scope &scope, unsigned n, const Stage &stage) {
   Body &body = plan.bodies[n];
-  for (auto [k, sum] : llvm::enumerate(body.sums)) {
-    tile::DotOp dot = sum.dot;
-    loadVectorsOf(scope, dot.getA());
-    for (Value value : earlyOf(scope, dot.getA()))
-      for (int64_t place : Values::placesOf(Values::typeOf(dot.getA())))
-        scope.regionValue(dot.getA().getDefiningOp<tile::MapOp>(), value, place);
-    for (auto [place, variable] : llvm::enumerate(fresh[k]))
-      variable.set(scope.unrounded(dot.getA(), int64_t(place)));
-    if (sum.factor)
-      for (auto [variable, element] : llvm::zip_equal(factors[k], scope.elements(sum.factor)))
-        variable.set(element);
+  for (WeightedSum &sum : body.sums)
+    if (sum.dot)
+      loadVectorsOf(scope, sum.dot.getA());
+  if (body.sums.size() == 1)
+    for (Value weights = body.sums[0].dot.getA(); Value value : earlyOf(scope, weights))
+      for (int64_t place : Values::placesOf(Values::typeOf(weights)))
+        scope.regionValue(weights.getDefiningOp<tile::MapOp>(), value, place);
+  SmallVector<Value> reduced;
+  body.region->walk([&](tile::ReduceOp reduce) {
+    if (auto type = reduce.getTile().getType(); reduce.getCombine() == tile::Combine::Add && type.getRows() > 1 && type.getColumns() > 1)
+      reduced.push_back(reduce.getTile());
+  });
+  // Place by place, so that what several weights and rows are made of need not be kept.
+  for (int64_t place = 0; place < plan.columns / 2; ++place) {
+    for (auto [k, sum] : llvm::enumerate(body.sums))
+      fresh[k][size_t(place)].set(sum.dot ? scope.unrounded(sum.dot.getA(), place) : code.real(0, code.f32));
+    for (Value tile : reduced)
+      scope.element(tile, place);
   }
+  for (auto [k, sum] : llvm::enumerate(body.sums))
+    for (auto [place, variable] : llvm::enumerate(factors[k]))
+      variable.set(sum.factor ? scope.element(sum.factor, 2 * int64_t(place)) : code.real(1, code.f32));
   Operation *next = body.region->front().getTerminator();
   SmallVector<std::pair<unsigned, SmallVector<Value>>> rows;
   for (auto [c, value] : llvm::enumerate(next->getOperands()))
@@ -462,9 +482,20 @@ void KernelEmitter::emitVisitsPipelined(Scope &item, Value firstWord) {
   auto issueSums = [&](Scope &scope, const Stage &stage) {
     for (auto [k, sum] : llvm::enumerate(first.sums)) {
       SmallVector<Value> sums = read(carried[sum.carried]);
-      if (sum.factor)
+      auto scale = [&]() -> SmallVector<Value> {
+        SmallVector<Value> scaled;
         for (auto [n, value] : llvm::enumerate(sums))
-          value = code.fmul(value, factors[k][(n % 4) / 2].get());
+          scaled.push_back(code.fmul(value, factors[k][(n % 4) / 2].get()));
+        return scaled;
+      };
+      if (sum.factor && plan.isPartial(unsigned(k))) { // often by 1
+        Value one = code.real(1, code.f32), changes = code.boolean(false);
+        for (const Variable &factor : factors[k])
+          changes = code.bitOr(changes, code.compare(LLVM::FCmpPredicate::une, factor.get(), one));
+        sums = code.choose(code.anyInWarp(changes), ValueRange(sums).getTypes(), scale, [&] { return sums; });
+      } else if (sum.factor) {
+        sums = scale();
+      }
       issueSum(scope, sum.dot, sums, read(weights[k]), plan.sweep.getResult(sum.carried), stage);
     }
   };
@@ -568,6 +599,7 @@ void KernelEmitter::emitConsumer() {
   Value column = code.mul(code.bitAnd(code.thread(), code.word(3)), code.word(2));
   values = std::make_unique<Values>(frame, ThreadPlace{row, column});
   values->done = &plan.foldedSubtractions;
+  values->compared = &plan.compared;
   ring = std::make_unique<RingState>(code, plan.stages, 0);
   heldRing = std::make_unique<RingState>(code, plan.heldBuffers, 0);
   for (Type type : plan.sweep.getResultTypes())

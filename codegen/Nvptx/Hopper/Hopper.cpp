@@ -7,9 +7,16 @@ using namespace mlir;
 
 namespace caa::nvptx {
 
+// Guards are worth what can be skipped, but a pipelined kernel, which cannot have them, hides more than one product: tokens that a row
+// selects are rarely absent from all of a tile.
 static std::optional<hopper::Plan> planOf(func::FuncOp kernel, OwningOpRef<func::FuncOp> &prepared, std::string &reason) {
   prepared = kernel.clone();
-  hopper::prepareKernel(*prepared);
+  bool opened = hopper::prepareKernel(*prepared, /*opensGuards=*/true);
+  std::optional<hopper::Plan> plan = hopper::makePlan(*prepared, reason);
+  if (!opened || (plan && plan->pipelined))
+    return plan;
+  prepared = kernel.clone();
+  hopper::prepareKernel(*prepared, /*opensGuards=*/false);
   return hopper::makePlan(*prepared, reason);
 }
 

@@ -12,19 +12,6 @@ using namespace mlir;
 
 namespace caa::nvptx::hopper {
 
-namespace {
-
-constexpr int64_t sharedLimit = 232448; // bytes a block may have
-constexpr int64_t mostStages = 4;
-
-tile::TileType tileOf(Value value) { return dyn_cast<tile::TileType>(value.getType()); }
-bool isWide(Value value) {
-  auto type = tileOf(value);
-  return type && type.getRows() > 1 && type.getColumns() > 1;
-}
-
-/// Whether a branch is taken if any pair passes a test: (max of the test as 0 or 1) > 0. Nothing in it can matter to rows where none
-/// does, so each warpgroup may decide for its own.
 bool isGuard(scf::IfOp guard) {
   auto compare = guard.getCondition().getDefiningOp<arith::CmpFOp>();
   if (!compare || compare.getPredicate() != arith::CmpFPredicate::OGT || guard.getElseRegion().empty())
@@ -38,16 +25,39 @@ bool isGuard(scf::IfOp guard) {
   return map.getNumResults() == 1 && map.getBody().front().getTerminator()->getOperand(0).getDefiningOp<arith::UIToFPOp>();
 }
 
+bool guardsByScores(scf::IfOp guard) {
+  if (!isGuard(guard))
+    return false;
+  auto extract = guard.getCondition().getDefiningOp()->getOperand(0).getDefiningOp<tile::ExtractOp>();
+  auto map = extract.getTile().getDefiningOp<tile::ReduceOp>().getTile().getDefiningOp<tile::MapOp>();
+  return llvm::any_of(map.getOperands(), [&](Value operand) {
+    auto dot = operand.getDefiningOp<tile::DotOp>();
+    return dot && dot->getBlock() == guard->getBlock();
+  });
+}
+
+namespace {
+
+/// Bytes that a block may have where `blocks` share a multiprocessor.
+constexpr int64_t sharedLimit(int64_t blocks) { return 233472 / blocks - 1024; }
+constexpr int64_t mostStages = 4;
+
+tile::TileType tileOf(Value value) { return dyn_cast<tile::TileType>(value.getType()); }
+bool isWide(Value value) {
+  auto type = tileOf(value);
+  return type && type.getRows() > 1 && type.getColumns() > 1;
+}
+
 class Planner {
 public:
   Planner(func::FuncOp kernel, std::string &reason) : reason(reason) { plan.kernel = kernel; }
 
   std::optional<Plan> run() {
-    if (findSweep() && findTiles() && findFolds() && findBodies() && findSlices() && layOut()) {
-      findVisits();
-      return std::move(plan);
-    }
-    return std::nullopt;
+    if (!findSweep() || !findTiles() || !findFolds() || !findBodies() || !findSlices() || !layOut())
+      return std::nullopt;
+    findVisits();
+    findCompared();
+    return std::move(plan);
   }
 
 private:
@@ -60,6 +70,7 @@ private:
   bool findTiles();
   bool addTile(tile::LoadOp load, SmallVectorImpl<SharedTile> &tiles, DenseMap<Operation *, unsigned> &numbers);
   bool findFolds();
+  void findCompared();
   bool findBodies();
   bool findSums(Body &body);
   bool findSlices();
@@ -68,6 +79,7 @@ private:
   void slice(Operation *op, DenseSet<Operation *> &ops);
   unsigned tensorMap(Value buffer, int64_t rows);
   bool layOut();
+  bool fitShared(int64_t blocks);
   bool dependsOnSweep(tile::LoadOp load) {
     return llvm::any_of(load.getIndices(), [&](Value index) { return index == position(load); });
   }
@@ -310,6 +322,32 @@ bool Planner::findFolds() {
   return true;
 }
 
+//===-- Comparisons -------------------------------------------------------------------------------------------------===//
+
+void Planner::findCompared() {
+  SmallVector<Value> work;
+  plan.kernel.walk([&](Operation *op) {
+    if (isa<arith::CmpFOp>(op))
+      llvm::append_range(work, op->getOperands());
+    if (auto rank = dyn_cast<tile::RankOp>(op))
+      work.push_back(rank.getScores());
+  });
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    if (!plan.compared.insert(value).second)
+      continue;
+    Operation *op = value.getDefiningOp();
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      if (auto map = dyn_cast<tile::MapOp>(argument.getOwner()->getParentOp()))
+        work.push_back(map.getOperand(argument.getArgNumber()));
+    } else if (auto map = dyn_cast<tile::MapOp>(op)) {
+      work.push_back(map.getBody().front().getTerminator()->getOperand(cast<OpResult>(value).getResultNumber()));
+    } else {
+      llvm::append_range(work, op->getOperands());
+    }
+  }
+}
+
 //===-- Bodies ------------------------------------------------------------------------------------------------------===//
 
 /// The sums of a body, if its carried wide tiles are all sums whose present value nothing else reads.
@@ -320,6 +358,10 @@ bool Planner::findSums(Body &body) {
     if (!isWide(value))
       continue;
     BlockArgument carried = block.getArgument(unsigned(n) + 1);
+    if (value == carried && carried.hasOneUse()) {
+      body.sums.push_back({unsigned(n), {}, {}});
+      continue;
+    }
     auto dot = value.getDefiningOp<tile::DotOp>();
     if (!dot || dot->getBlock() != &block || dot.getTransposeB() || !dot.getResult().hasOneUse() || !carried.hasOneUse())
       return false;
@@ -357,11 +399,11 @@ bool Planner::findBodies() {
     for (size_t n = 0; same && n < first.scores.size(); ++n)
       same &= heldNumber(body.scores[n]) == heldNumber(first.scores[n]) && streamNumber(body.scores[n]) == streamNumber(first.scores[n]);
     for (size_t n = 0; same && n < first.sums.size(); ++n)
-      same &= body.sums[n].carried == first.sums[n].carried && !body.sums[n].factor == !first.sums[n].factor &&
-              streamNumber(body.sums[n].dot) == streamNumber(first.sums[n].dot);
+      if (WeightedSum &sum = body.sums[n], &its = first.sums[n]; sum.dot)
+        same &= its.dot && !sum.factor == !its.factor && streamNumber(sum.dot) == streamNumber(its.dot);
   }
-  // Two sums keep the tensor cores busy while the next scores are computed anyway, and need the registers.
-  plan.pipelined = same && plan.bodies[0].sums.size() == 1;
+  same &= llvm::all_of(plan.bodies[0].sums, [](WeightedSum &sum) { return bool(sum.dot); });
+  plan.pipelined = same;
   return true;
 }
 
@@ -496,6 +538,36 @@ void Planner::findVisits() {
 
 //===-- Layout ------------------------------------------------------------------------------------------------------===//
 
+/// Places everything in shared memory, with as many stages as fit.
+bool Planner::fitShared(int64_t blocks) {
+  constexpr int64_t small = 2048; // barriers and slots, and the alignment of the start
+  int64_t ones = plan.folds.empty() ? 0 : 4096;
+  int64_t free = sharedLimit(blocks) - small - ones - plan.stagingBytes * plan.warpgroups;
+  int64_t wanted = plan.columns >= 128 || blocks > 1 ? 2 : 3;
+  int64_t lists = 0;
+  if (plan.threshold) { // room for its lists is worth more than tiles ahead
+    RowLayout layout{4 * plan.warpgroups, 1, 16, 64};
+    plan.listCapacity = ListRanker::capacityFor(layout, free - plan.heldBytes - wanted * plan.stageBytes);
+    if (!plan.listCapacity)
+      return false;
+    lists = llvm::alignTo(ListRanker::bytes(layout, plan.listCapacity), 16);
+    free -= lists;
+  }
+  for (plan.heldBuffers = 2; plan.heldBuffers; --plan.heldBuffers) {
+    plan.stages = std::min((free - plan.heldBuffers * plan.heldBytes) / plan.stageBytes, mostStages);
+    if (plan.stages >= wanted || (plan.heldBuffers == 1 && plan.stages >= 2))
+      break;
+  }
+  if (!plan.heldBuffers)
+    return false;
+  plan.stageOffset = plan.heldBuffers * plan.heldBytes;
+  plan.stagingOffset = plan.stageOffset + plan.stages * plan.stageBytes;
+  plan.onesOffset = plan.stagingOffset + plan.stagingBytes * plan.warpgroups;
+  plan.listOffset = plan.onesOffset + ones;
+  plan.barrierOffset = plan.listOffset + lists;
+  return true;
+}
+
 bool Planner::layOut() {
   int64_t pairRegisters = plan.columns / 2, sums = 0;
   for (Type type : plan.sweep.getResultTypes())
@@ -528,44 +600,36 @@ bool Planner::layOut() {
       plan.stagingBytes = std::max<int64_t>(plan.stagingBytes, (type.getColumns() + 63) / 64 * 64 * 128);
     }
   }
-  constexpr int64_t small = 2048; // barriers and slots, and the alignment of the start
-  int64_t ones = plan.folds.empty() ? 0 : 4096;
-  int64_t free = sharedLimit - small - ones - plan.stagingBytes * plan.warpgroups;
-  int64_t wanted = plan.columns >= 128 ? 2 : 3;
-  int64_t lists = 0;
-  if (plan.threshold) { // room for its lists is worth more than tiles ahead
-    RowLayout layout{4 * plan.warpgroups, 1, 16, 64};
-    plan.listCapacity = ListRanker::capacityFor(layout, free - plan.heldBytes - wanted * plan.stageBytes);
-    if (!plan.listCapacity)
-      return refuse("shared memory has no room for the lists of its ranking");
-    lists = llvm::alignTo(ListRanker::bytes(layout, plan.listCapacity), 16);
-    free -= lists;
-  }
-  for (plan.heldBuffers = 2; plan.heldBuffers; --plan.heldBuffers) {
-    plan.stages = std::min((free - plan.heldBuffers * plan.heldBytes) / plan.stageBytes, mostStages);
-    if (plan.stages >= wanted || (plan.heldBuffers == 1 && plan.stages >= 2))
-      break;
-  }
-  if (!plan.heldBuffers)
-    return refuse("its tiles do not fit into shared memory");
-  plan.stageOffset = plan.heldBuffers * plan.heldBytes;
-  plan.stagingOffset = plan.stageOffset + plan.stages * plan.stageBytes;
-  plan.onesOffset = plan.stagingOffset + plan.stagingBytes * plan.warpgroups;
-  plan.listOffset = plan.onesOffset + ones;
-  plan.barrierOffset = plan.listOffset + lists;
+  // One warpgroup of consumers alone would leave a multiprocessor idle whenever it waits: then two blocks, if they fit.
+  int64_t blocks = plan.warpgroups == 1 ? 2 : 1;
+  while (blocks && !fitShared(blocks))
+    --blocks;
+  if (!blocks)
+    return refuse(plan.threshold && !plan.listCapacity ? "shared memory has no room for the lists of its ranking"
+                                                       : "its tiles do not fit into shared memory");
 
   // The registers of a multiprocessor, by warpgroups; a producer that computes much needs more than one that counts.
   bool heavy = llvm::any_of(plan.producerOps, [](Operation *op) { return isa<tile::MapOp, tile::ReduceOp>(op); });
+  bool copies = !plan.vectors.empty();
   plan.consumerRegisters = plan.warpgroups == 3 ? (heavy ? 152 : 160) : heavy ? 224 : 240;
   plan.producerRegisters = plan.warpgroups == 3 ? (heavy ? 56 : 32) : heavy ? 56 : 24;
+  if (blocks == 2)
+    plan.consumerRegisters = 256 - (plan.producerRegisters = heavy ? 56 : 40);
   if (plan.threshold)
     sums += 64; // what the ranking remembers
   if (sums + pairRegisters + 24 > plan.consumerRegisters)
     return refuse("its tiles do not fit into registers");
+  // Two sums keep the tensor cores of three warpgroups busy while scores are waited for; two warpgroups have the registers.
+  if (Body &body = plan.bodies[0]; plan.pipelined && body.sums.size() > 1) {
+    int64_t inFlight = pairRegisters * int64_t(body.scores.size()) + pairRegisters / 2 * int64_t(body.sums.size());
+    plan.pipelined = plan.warpgroups < 3 && sums + inFlight + 24 <= plan.consumerRegisters;
+    if (plan.pipelined && plan.warpgroups == 2 && heavy != copies)
+      plan.consumerRegisters = 232, plan.producerRegisters = 40;
+  }
   plan.takesTurns = plan.pipelined && plan.warpgroups == 3;
   plan.launch.threads = uint32_t(128 * (plan.warpgroups + 1));
   plan.launch.sharedBytes = uint32_t(llvm::alignTo(plan.endOfSlots(), 16) + 1024);
-  plan.launch.blocksPerSm = 1;
+  plan.launch.blocksPerSm = uint32_t(blocks);
   plan.launch.counters = 2;
   return true;
 }

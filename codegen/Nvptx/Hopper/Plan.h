@@ -43,14 +43,14 @@ struct Fold {
 /// A sum that each visit ends with: carried value `carried` = carried * factor + weights x streamed.
 struct WeightedSum {
   unsigned carried = 0;
-  tile::DotOp dot;
+  tile::DotOp dot; ///< null in a body that leaves the carried value as it is
   Value factor; ///< of the rows; null: 1
 };
 
 struct Body {
   mlir::Region *region = nullptr;
   SmallVector<tile::DotOp> scores; ///< at the body's top level, in order
-  SmallVector<WeightedSum> sums;   ///< of a body that can be pipelined
+  SmallVector<WeightedSum> sums;   ///< of a body that can be pipelined, in the order of carried values: the same ones in all bodies
 };
 
 struct Plan {
@@ -66,9 +66,17 @@ struct Plan {
   SmallVector<Fold> folds; ///< at most two
   llvm::DenseMap<Operation *, unsigned> foldOf;     ///< of scores
   llvm::DenseSet<Operation *> foldedSubtractions;   ///< in maps: done by the product
+  /// Values of maps that something is compared by, in bodies or in rankings: they have the same bits in all kernels, so none of their
+  /// products becomes part of a multiply-add.
+  llvm::DenseSet<Value> compared;
   SmallVector<Body> bodies;
-  /// Whether the scores of the next visit are issued before the sums of the present one: all bodies have the same products then.
+  /// Whether the scores of the next visit are issued before the sums of the present one: all bodies have the same scores then, and
+  /// the sums of the first one or fewer.
   bool pipelined = false;
+  /// Of a sum, whether some body leaves it out.
+  bool isPartial(unsigned sum) const {
+    return llvm::any_of(bodies, [&](const Body &body) { return !body.sums[sum].dot; });
+  }
   /// Whether warpgroups issue the products of their visits in turn, so that the maps of one run beside the products of the others.
   bool takesTurns = false;
   /// Whether what is visited depends on numbers alone, so that each lane of the producer's warp can look at a tile of its own.
@@ -111,9 +119,17 @@ struct Plan {
   int64_t endOfSlots() const { return commandBarrier() + 16; }
 };
 
+/// Whether a branch is taken if any pair passes a test: (max of the test as 0 or 1) > 0. Nothing in it can matter to rows where none
+/// does, so each warpgroup may decide for its own.
+bool isGuard(mlir::scf::IfOp guard);
+
+/// A guard whose test takes a score of its own body.
+bool guardsByScores(mlir::scf::IfOp guard);
+
 /// Rewrites a clone of a kernel into the form that makePlan takes: what does not change in a sweep stands before it, factors stand
-/// outside of selects, and constant factors of all weights of a sum after the sum.
-void prepareKernel(mlir::func::FuncOp kernel);
+/// outside of selects, and constant factors of all weights of a sum after the sum. With `opensGuards` what stands under guards by scores
+/// is done in every visit. Whether there was any is returned.
+bool prepareKernel(mlir::func::FuncOp kernel, bool opensGuards);
 
 /// Plans a prepared kernel; nothing, and why, if this generator can't take it.
 std::optional<Plan> makePlan(mlir::func::FuncOp kernel, std::string &reason);

@@ -55,6 +55,24 @@ void simplifyGroups(scf::ForOp loop) {
   });
 }
 
+/// What stands under a guard that looks at scores runs in every visit: nothing in it matters to pairs that do not pass the guard's
+/// test, and so all bodies of a sweep may have the same products.
+bool openGuards(tile::SweepOp sweep) {
+  bool any = false;
+  for (Region &body : sweep.getBodies())
+    for (auto guard : llvm::make_early_inc_range(body.front().getOps<scf::IfOp>())) {
+      if (!guardsByScores(guard))
+        continue;
+      Block &block = guard.getThenRegion().front();
+      auto yield = cast<scf::YieldOp>(block.getTerminator());
+      guard->getBlock()->getOperations().splice(guard->getIterator(), block.getOperations(), block.begin(), yield->getIterator());
+      guard.replaceAllUsesWith(yield.getResults());
+      guard.erase();
+      any = true;
+    }
+  return any;
+}
+
 std::optional<APFloat> constantOf(Value value) {
   auto op = value.getDefiningOp<arith::ConstantOp>();
   auto attribute = op ? dyn_cast<FloatAttr>(op.getValue()) : FloatAttr();
@@ -200,6 +218,19 @@ bool comparesScores(func::FuncOp kernel) {
   return result.wasInterrupted();
 }
 
+/// All users of a tile get its product with a constant.
+void scaleResult(Value result, const APFloat &factor) {
+  OpBuilder builder(result.getContext());
+  builder.setInsertionPointAfter(result.getDefiningOp());
+  Location loc = result.getLoc();
+  auto map = tile::MapOp::create(builder, loc, TypeRange(result.getType()), ValueRange(result));
+  Block *body = builder.createBlock(&map.getBody(), {}, {builder.getF32Type()}, {loc});
+  Value constant = arith::ConstantOp::create(builder, loc, builder.getFloatAttr(builder.getF32Type(), factor));
+  Value scaled = arith::MulFOp::create(builder, loc, body->getArgument(0), constant);
+  tile::YieldOp::create(builder, loc, ValueRange(scaled));
+  result.replaceAllUsesExcept(map.getResult(0), map);
+}
+
 /// A constant factor of every weight that a sum over the sweep takes multiplies the sum instead: one product per element of the result,
 /// none per pair.
 void deferFactors(tile::SweepOp sweep) {
@@ -247,21 +278,38 @@ void deferFactors(tile::SweepOp sweep) {
       continue;
     for (auto [rounding, product] : sum.weights)
       rounding->setOperand(0, product.getLhs());
-    OpBuilder builder(result.getContext());
-    builder.setInsertionPointAfter(result.getDefiningOp());
-    Location loc = result.getLoc();
-    auto map = tile::MapOp::create(builder, loc, TypeRange(result.getType()), ValueRange(result));
-    Block *body = builder.createBlock(&map.getBody(), {}, {builder.getF32Type()}, {loc});
-    Value constant = arith::ConstantOp::create(builder, loc, builder.getFloatAttr(builder.getF32Type(), *sum.factor));
-    Value scaled = arith::MulFOp::create(builder, loc, body->getArgument(0), constant);
-    tile::YieldOp::create(builder, loc, ValueRange(scaled));
-    result.replaceAllUsesExcept(map.getResult(0), map);
+    scaleResult(result, *sum.factor);
   }
+}
+
+/// Rounding is monotone: the k-th largest of scores that all have one positive factor is that of the scores without it, times the factor.
+void rankWithoutFactor(tile::ThresholdOp threshold) {
+  auto sweep = threshold.getRanking().getDefiningOp<tile::SweepOp>();
+  SmallVector<std::pair<OpOperand *, Value>> yields; ///< and what they become
+  std::optional<APFloat> factor;
+  bool possible = sweep && threshold.getThreshold().getType().getElement().isF32();
+  if (possible)
+    sweep.walk([&](tile::RankOp rank) {
+      auto map = rank.getScores().getDefiningOp<tile::MapOp>();
+      OpOperand *yielded = map ? &map.getBody().front().getTerminator()->getOpOperand(cast<OpResult>(rank.getScores()).getResultNumber()) : nullptr;
+      auto product = yielded ? yielded->get().getDefiningOp<arith::MulFOp>() : arith::MulFOp();
+      auto its = product ? constantOf(product.getRhs()) : std::nullopt;
+      possible &= its && !its->isNegative() && !its->isZero() && its->isFinite() && rank.getScores().hasOneUse() && (!factor || *factor == *its);
+      if (!possible)
+        return;
+      factor = its;
+      yields.emplace_back(yielded, product.getLhs());
+    });
+  if (!possible || !factor)
+    return;
+  for (auto [operand, value] : yields)
+    operand->set(value);
+  scaleResult(threshold.getThreshold(), *factor);
 }
 
 } // namespace
 
-void prepareKernel(func::FuncOp kernel) {
+bool prepareKernel(func::FuncOp kernel, bool opensGuards) {
   IRRewriter rewriter(kernel.getContext());
   auto tidy = [&] {
     DominanceInfo dominance(kernel);
@@ -273,6 +321,9 @@ void prepareKernel(func::FuncOp kernel) {
     simplifyGroups(loop);
     hoistInvariants(loop);
   });
+  bool opened = false;
+  if (opensGuards)
+    kernel.walk([&](tile::SweepOp sweep) { opened |= openGuards(sweep); });
   tidy();
   kernel.walk([](tile::MapOp map) {
     pullFactors(map);
@@ -285,7 +336,9 @@ void prepareKernel(func::FuncOp kernel) {
         orderProducts(map);
     });
   kernel.walk([](tile::SweepOp sweep) { deferFactors(sweep); });
+  kernel.walk([](tile::ThresholdOp threshold) { rankWithoutFactor(threshold); });
   tidy();
+  return opened;
 }
 
 } // namespace caa::nvptx::hopper

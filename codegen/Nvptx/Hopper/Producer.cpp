@@ -58,7 +58,7 @@ FailureOr<LaunchInfo> KernelEmitter::run() {
   code.enter(end);
   if (!ok || values->failed)
     return failure();
-  return frame.finish(/*minBlocks=*/1);
+  return frame.finish(plan.launch.blocksPerSm);
 }
 
 void KernelEmitter::initBarriers() {

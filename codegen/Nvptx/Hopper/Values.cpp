@@ -319,7 +319,9 @@ Value Scope::emitRegionOp(tile::MapOp map, Operation *op, int64_t place) {
       }
     }
   }
-  FailureOr<Value> result = emitScalarOp(code, op, in, options);
+  ScalarOptions its = options;
+  its.contract = values.compared && !values.compared->contains(op->getResult(0));
+  FailureOr<Value> result = emitScalarOp(code, op, in, its);
   if (failed(result)) {
     values.failed = true;
     return code.real(0, code.f32);

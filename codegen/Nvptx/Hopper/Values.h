@@ -29,6 +29,7 @@ public:
   ThreadCode &code;
   ThreadPlace place;
   const llvm::DenseSet<mlir::Operation *> *done = nullptr; ///< subtractions of maps that are made already: they give what they subtract from
+  const llvm::DenseSet<Value> *compared = nullptr; ///< values of maps whose bits matter: no multiply-adds on the way to them
   bool failed = false; ///< something could not be emitted; a diagnostic was given
 
   static tile::TileType typeOf(Value tile) { return mlir::dyn_cast<tile::TileType>(tile.getType()); }
