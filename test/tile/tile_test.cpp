@@ -22,7 +22,8 @@ TEST_F(TileKernels, ComputeWhatTheirAttendsDefine) {
       if (tensors->lookupSymbol(kernel.getName()))
         for (int64_t length : {1, 16, 37, 64}) {
           ++kernels;
-          check(*module, kernel.getName(), length, ++seed, entry.path().filename().string() + ", seed " + std::to_string(seed));
+          ++seed;
+          check(*module, kernel.getName(), length, seed, entry.path().filename().string() + ", seed " + std::to_string(seed));
         }
   }
   EXPECT_EQ(kernels, 5 * 4);
