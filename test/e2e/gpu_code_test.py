@@ -2,13 +2,11 @@
 import concurrent.futures
 import json
 import os
-import pathlib
 import re
 import resource
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 import unittest
 
@@ -30,13 +28,10 @@ SERIALISED = set()  # of such cases: with products that the assembler lets wait 
 
 def find_tool(name, package):
     """A program of an installed CUDA toolkit, or of the package that the tests install."""
-    packages = pathlib.Path(sysconfig.get_paths()["purelib"])
-    places = [os.environ.get("CAA_PTXAS") if name == "ptxas" else None, shutil.which(name), f"/usr/local/cuda/bin/{name}", *packages.glob(f"nvidia/*/bin/{name}")]
+    places = [os.environ.get("CAA_PTXAS") if name == "ptxas" else None, shutil.which(name), f"/usr/local/cuda/bin/{name}", f"{sys.prefix}/bin/{name}"]
     for place in filter(None, places):
-        if pathlib.Path(place).is_file():
-            if not os.access(place, os.X_OK):
-                os.chmod(place, 0o755)
-            return str(place)
+        if os.access(place, os.X_OK):
+            return place
     raise FileNotFoundError(f"{name}: install a CUDA toolkit, or the package {package}")
 
 
