@@ -18,8 +18,6 @@ struct Cut {
 Result<Cut> cutRows(const Path &path, uint64_t tokens, int64_t context) {
   if (tokens == 0)
     return inputError(fmt::format("{}: error: it holds no tokens", path.string()));
-  if (tokens == 1)
-    return inputError(fmt::format("{}: error: it holds a single token: there is none to predict", path.string()));
   if (tokens < uint64_t(context))
     return Cut{1, int64_t(tokens)};
   return Cut{tokens / uint64_t(context), context};
@@ -49,6 +47,8 @@ Result<TrainingRows> TrainingRows::shuffled(const PreparedData &data, int64_t co
 Result<TrainingRows> TrainingRows::inOrder(const Path &path, int64_t context, std::optional<int32_t> endOfText) {
   CAA_TRY(auto file, TokenFile::open(path));
   CAA_TRY(Cut cut, cutRows(path, file.size(), context));
+  if (file.size() == 1)
+    return inputError(fmt::format("{}: error: it holds a single token: there is none to predict", path.string()));
   TrainingRows source;
   source.rows_ = cut.rows;
   source.length_ = cut.length;
